@@ -34,7 +34,7 @@ class ShapeError(InputError):
 
 
 class ConventionError(InputError):
-    """A value breaks a convention of docs/conventions.md (a rotation that is none, an ERP that is not 2:1)."""
+    """A value breaks a convention of docs/conventions.md, e.g. an ERP that is not 2:1."""
 
 
 class BackendUnavailableError(PantheonError, ImportError):
@@ -49,5 +49,5 @@ class MediaError(PantheonError, OSError):
     """A photograph or video cannot be read or written."""
 
 
-class InterruptedByUser(PantheonError):  # noqa: N818 - not an error: the user asked for it
+class InterruptedByUser(PantheonError):
     """The caller's progress function asked to stop."""

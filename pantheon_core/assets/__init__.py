@@ -26,6 +26,7 @@ def weights_path(name: str) -> Path:
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.safetensors"))) or "none"
         raise BackendUnavailableError(
-            f"bundled weights {name!r} are not at {path}; present: {there}. Reinstall the package with its data files."
+            f"bundled weights {name!r} are not at {path}; present: {there}. "
+            "Reinstall the package with its data files."
         )
     return path

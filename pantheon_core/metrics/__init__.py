@@ -1,0 +1,9 @@
+"""Image and video quality, on the sphere and on perspective crops of it."""
+
+from __future__ import annotations
+
+from ._crops import CropScores, crops_psnr_ssim
+from ._image import psnr, ssim
+from ._sphere import seam_discontinuity, ws_psnr
+
+__all__ = ["CropScores", "crops_psnr_ssim", "psnr", "seam_discontinuity", "ssim", "ws_psnr"]
