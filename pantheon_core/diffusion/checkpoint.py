@@ -1,0 +1,262 @@
+"""Checkpoints: the project's single safetensors file and diffusers folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import BackendUnavailableError, InputError
+from .config import ModelConfig
+from .model import PantheonModel, build_model
+
+__all__ = ["load_model", "read_config", "save_model"]
+
+_HEADER_KEY = "pantheon360"
+_FORMAT_VERSION = 1
+_PREFIXES = ("unet.", "vae.", "image_encoder.", "token_embedding.")
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32)
+_CONFIG_FILE = "pantheon360.json"
+# Key of the UNet's first convolution in ComfyUI's and Stability's single files.
+_SGM_KEY = "model.diffusion_model.input_blocks.0.0.weight"
+
+
+def save_model(model: PantheonModel, path: str | Path, *, dtype: torch.dtype | None = None) -> Path:
+    """Write one safetensors file with the weights and, in its header, all configs.
+
+    The file appears under its name only when it is complete.
+
+    Args:
+        model: the model.
+        path: target; ".safetensors" is the usual ending. Parent folders are made.
+        dtype: float16, bfloat16 or float32 for all weights; None keeps each weight's own.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: the dtype is none of the three.
+    """
+    from safetensors.torch import save_file
+
+    if dtype is not None and dtype not in _FLOATS:
+        raise InputError(f"dtype: expected float16, bfloat16 or float32, got {dtype}")
+    tensors = {
+        key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone().contiguous()
+        for key, value in model.state_dict().items()
+    }
+    header = {"version": _FORMAT_VERSION, "config": model.config.to_dict(), "parts": model.part_configs()}
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        save_file(
+            tensors, temporary, metadata={"format": "pt", _HEADER_KEY: json.dumps(header, sort_keys=True)}
+        )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_config(path: str | Path) -> ModelConfig:
+    """Read a checkpoint's config without its weights.
+
+    Args:
+        path: our single file, or a diffusers folder.
+
+    Raises:
+        BackendUnavailableError: there is no such file or folder.
+        InputError: it is damaged or not a video model.
+    """
+    path = _existing(path)
+    if path.is_dir():
+        return _folder_config(path)
+    return _read_header(path)[0]
+
+
+def load_model(
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    config: ModelConfig | None = None,
+) -> PantheonModel:
+    """Load a checkpoint.
+
+    Args:
+        path: our single file (`save_model`), or a diffusers folder of Stable Video Diffusion with unet/,
+            vae/ and image_encoder/ in it. Nothing is downloaded.
+        dtype: of the weights. With float16 the autoencoder stays in float32 where its config asks for it
+            (`force_upcast`): in half precision it overflows.
+        device: where the weights go.
+        config: replaces the config found, e.g. to drive stock weights with scaffolds.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        BackendUnavailableError: there is no such file or folder.
+        InputError: it is damaged, incomplete or not a video model.
+    """
+    if dtype not in _FLOATS:
+        raise InputError(f"dtype: expected float16, bfloat16 or float32, got {dtype}")
+    path = _existing(path)
+    model = _load_folder(path, config) if path.is_dir() else _load_file(path, config)
+    model.to(dtype=dtype)
+    if dtype == torch.float16 and model.vae_needs_float32:
+        nn.Module.to(model.vae, dtype=torch.float32)
+    return model.to(device).eval()
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.exists():
+        raise BackendUnavailableError(f"checkpoint {path}: no such file or folder; check the path")
+    return path
+
+
+def _open(path: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, framework="pt", device="cpu")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(
+            f"checkpoint {path}: not a readable safetensors file ({error}); it is damaged or cut short, "
+            "fetch or save it again"
+        ) from error
+
+
+def _read_header(path: Path) -> tuple[ModelConfig, dict[str, dict[str, Any]]]:
+    with _open(path) as file:
+        metadata = file.metadata() or {}
+        keys = set(file.keys())
+    if _HEADER_KEY not in metadata:
+        if _SGM_KEY in keys:
+            raise InputError(
+                f"checkpoint {path}: this is Stability's single-file layout, which is not read yet; "
+                "use the diffusers folder of the same model (unet/, vae/, image_encoder/)"
+            )
+        raise InputError(
+            f"checkpoint {path}: no Pantheon360 config in its header; expected a file made by save_model"
+        )
+    try:
+        header = json.loads(metadata[_HEADER_KEY])
+        version, config, parts = header["version"], header["config"], header["parts"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"checkpoint {path}: damaged config in its header ({error!r})") from error
+    if version != _FORMAT_VERSION:
+        raise InputError(
+            f"checkpoint {path}: format version {version}, this package reads {_FORMAT_VERSION}; "
+            "update the package"
+        )
+    return ModelConfig.from_dict(config), parts
+
+
+def _load_file(path: Path, config: ModelConfig | None) -> PantheonModel:
+    from safetensors import SafetensorError
+
+    found, parts = _read_header(path)
+    # Weights are not initialised only to be overwritten: the networks are built without storage.
+    with torch.device("meta"):
+        model = build_model(config or found, parts)
+    try:
+        with _open(path) as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise InputError(f"checkpoint {path}: damaged ({error}); fetch or save it again") from error
+    _check_tensors(path, model, tensors)
+    model.load_state_dict(tensors, strict=True, assign=True)
+    _fill_buffers(model)
+    return model
+
+
+def _check_tensors(path: Path, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Compare names and shapes with the architecture, and say what differs in one sentence."""
+    wanted = model.state_dict()
+    problems = []
+    missing = sorted(set(wanted) - set(tensors))
+    unexpected = sorted(set(tensors) - set(wanted))
+    shapes = [
+        f"{key} {tuple(tensors[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in sorted(set(wanted) & set(tensors))
+        if tensors[key].shape != wanted[key].shape
+    ]
+    for words, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)):
+        if keys:
+            problems.append(f"{len(keys)} {words}: {', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''}")
+    if problems:
+        raise InputError(f"checkpoint {path}: weights do not fit its config; {'; '.join(problems)}")
+
+
+def _fill_buffers(model: nn.Module) -> None:
+    """Give storage to buffers that no file holds: the image encoder's running position numbers."""
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta and name == "position_ids":
+                module.register_buffer(
+                    name, torch.arange(buffer.shape[-1]).expand(buffer.shape), persistent=False
+                )
+            elif buffer.is_meta:
+                raise InputError(f"checkpoint: no value for the buffer {name} of {type(module).__name__}")
+
+
+def _folder_config(path: Path) -> ModelConfig:
+    try:
+        if (path / _CONFIG_FILE).exists():
+            return ModelConfig.from_dict(json.loads((path / _CONFIG_FILE).read_text(encoding="utf-8")))
+        unet = json.loads((path / "unet" / "config.json").read_text(encoding="utf-8"))
+        encoder = json.loads((path / "image_encoder" / "config.json").read_text(encoding="utf-8"))
+        frames, size = int(unet["num_frames"]), int(encoder["image_size"])
+    except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"checkpoint {path}: not a diffusers folder of a video model ({error!r}); expected unet/, "
+            "vae/ and image_encoder/, each with its config.json"
+        ) from error
+    return ModelConfig(
+        conditioning="first_frame",
+        frames=frames,
+        height=512,
+        name=path.name,
+        description="Stable Video Diffusion weights, not trained on panoramas.",
+        crops=0,
+        crop_size=size,
+    )
+
+
+def _load_folder(path: Path, config: ModelConfig | None) -> PantheonModel:
+    from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
+    from diffusers.models.unets.unet_spatio_temporal_condition import UNetSpatioTemporalConditionModel
+    from transformers import CLIPVisionModelWithProjection
+
+    config = config or _folder_config(path)
+    kind: Any
+    parts: list[Any] = []
+    for name, kind in (
+        ("unet", UNetSpatioTemporalConditionModel),
+        ("vae", AutoencoderKLTemporalDecoder),
+        ("image_encoder", CLIPVisionModelWithProjection),
+    ):
+        folder = path / name
+        try:
+            part, info = kind.from_pretrained(str(folder), local_files_only=True, output_loading_info=True)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            raise InputError(f"checkpoint {folder}: cannot be loaded ({error})") from error
+        problems = {
+            words: sorted(info[words]) for words in ("missing_keys", "unexpected_keys") if info.get(words)
+        }
+        # Older exports store the position numbers, which are not weights.
+        wrong = {w: [k for k in keys if "position_ids" not in str(k)] for w, keys in problems.items()}
+        if any(wrong.values()):
+            raise InputError(f"checkpoint {folder}: weights do not fit its config; {wrong}")
+        parts.append(part)
+    return PantheonModel(config, *parts)
