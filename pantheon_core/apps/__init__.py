@@ -1,0 +1,21 @@
+"""Whole tasks, wired from the parts: what the command line and the nodes run."""
+
+from __future__ import annotations
+
+from .contact_sheet import contact_sheet, save_png
+from .paint import Painting, paint
+from .scaffold import Anchor, Scaffold, render_scaffold
+from .walk import Stages, Walk, walk_scaffold
+
+__all__ = [
+    "Anchor",
+    "Painting",
+    "Scaffold",
+    "Stages",
+    "Walk",
+    "contact_sheet",
+    "paint",
+    "render_scaffold",
+    "save_png",
+    "walk_scaffold",
+]

@@ -1,0 +1,89 @@
+"""From one photograph and a path to its scaffold: the stages in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..cache import PointCache
+from ..errors import Progress
+from ..panorama import Panorama
+from ..recon import ReconBackend, ReconSettings, reconstruct
+from ..trajectory import ClearanceReport, Trajectory, clearance
+from .scaffold import Anchor, Scaffold, render_scaffold
+
+__all__ = ["MINIMUM_CLEARANCE", "Stages", "Walk", "walk_scaffold"]
+
+MINIMUM_CLEARANCE = 0.1
+"""A path nearer than this to the cache's surface gets a warning, in the cache's units."""
+
+
+@dataclass(slots=True)
+class Stages:
+    """Names the stages of a run to the caller and keeps how long each took.
+
+    Attributes:
+        progress: called with a stage's name when it starts; returns that stage's progress function.
+        seconds: stage -> seconds, in the order in which they ran.
+    """
+
+    progress: Callable[[str], Progress | None] = lambda name: None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def run(self, name: str) -> Iterator[Progress | None]:
+        """Time one stage and give its progress function."""
+        start = time.perf_counter()
+        try:
+            yield self.progress(name)
+        finally:
+            self.seconds[name] = time.perf_counter() - start
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Walk:
+    """A photograph's cache and what it shows along a path.
+
+    Attributes:
+        cache: the 3D cache; its world is the panorama's camera.
+        scaffold: the cache along the path.
+        clearance: how near the path comes to the cache.
+    """
+
+    cache: PointCache
+    scaffold: Scaffold
+    clearance: ClearanceReport
+
+
+def walk_scaffold(
+    panorama: Panorama,
+    trajectory: Trajectory,
+    backend: ReconBackend,
+    *,
+    height: int,
+    settings: ReconSettings,
+    stages: Stages,
+) -> Walk:
+    """Reconstruct one panorama and render it along a path.
+
+    Args:
+        panorama: the photograph; its camera is the world.
+        trajectory: T_world_cam (T, 4, 4).
+        backend: what estimates the distance.
+        height: H of the scaffold's frames in pixels; W = 2 H.
+        settings: confidence, sky and edges.
+        stages: hears of the progress and keeps the times.
+
+    Raises:
+        PantheonError: as `reconstruct` and `render_scaffold`.
+    """
+    with stages.run("cache") as progress:
+        cache = reconstruct(panorama.rgb, backend, settings=settings, valid=panorama.valid, progress=progress)
+    with stages.run("path"):
+        report = clearance(trajectory, cache.points, minimum=MINIMUM_CLEARANCE)
+    with stages.run("scaffold") as progress:
+        anchor = Anchor.at_origin(panorama.rgb, panorama.valid)
+        scaffold = render_scaffold(cache, trajectory, [anchor], height=height, progress=progress)
+    return Walk(cache=cache, scaffold=scaffold, clearance=report)
