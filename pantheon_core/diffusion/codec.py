@@ -73,7 +73,7 @@ def decode_latents(
         latents: (T, C, h, w) video latents, as sampled (scaled by `model.scaling_factor`).
         chunk: frames decoded at once.
         overlap: frames that neighbouring windows share at least, less than `chunk`.
-        on_window: called before each window; may raise to stop.
+        on_window: called after each window; may raise to stop.
 
     Returns:
         (T, 3, H, W) float32 rgb 0..1 on the CPU.
@@ -83,8 +83,6 @@ def decode_latents(
     out = torch.zeros(sizes["T"], 3, sizes["h"] * model.downscale, sizes["w"] * model.downscale)
     done = 0
     for start, stop in decode_windows(sizes["T"], chunk=chunk, overlap=overlap):
-        if on_window is not None:
-            on_window()
         part = latents[start:stop].to(device=vae.device, dtype=torch.float32) / model.scaling_factor
         frames = vae.decode(part.to(vae.dtype), num_frames=stop - start).sample.float().cpu()
         shared = done - start
@@ -93,6 +91,8 @@ def decode_latents(
             out[start:done].lerp_(frames[:shared], ramp)
         out[max(start, done) : stop] = frames[max(shared, 0) :]
         done = stop
+        if on_window is not None:
+            on_window()
     return out.mul_(0.5).add_(0.5).clamp_(0.0, 1.0)
 
 

@@ -29,8 +29,8 @@ def spherical(*modules: nn.Module, poles: bool = False) -> Iterator[None]:
     Within the block a network of such convolutions commutes with rolls of its input in width by multiples of
     its total stride. Temporal convolutions (kernel 3x1x1) and attention, which has no position, need no
     change. The asymmetric padding of the autoencoder's downsampling (one column right, one row below, added
-    by the layer itself) is included. On exit, whatever is raised, every module is as it was found; blocks may be
-    nested, may overlap in threads, and may share modules: the block entered last decides.
+    by the layer itself) is included. On exit, whatever is raised, every module is as it was found; blocks
+    may be nested, may overlap in threads, and may share modules: the block entered last decides.
 
     Args:
         modules: networks to change; each convolution is changed once even if it is reached several ways.

@@ -1,0 +1,266 @@
+"""From a scaffold and its anchors to a video: the one entry that wires model, sampler, fusion and coding."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from ..check import check_erp, check_finite, check_shape
+from ..errors import InputError, Progress
+from ..geometry import resize_erp
+from .codec import decode_latents, decode_windows, encode_video
+from .compose import compose_with_scaffold
+from .conditioning import added_time_ids, augment_frames, encode_tokens
+from .config import ModelConfig
+from .denoiser import Denoise, Denoiser, guidance_ramp, initial_scale
+from .fusion import FusedDenoiser, FusionSettings, frame_weights, reinjection_route
+from .model import PantheonModel
+from .preview import fit_preview
+from .samplers import sample_euler
+from .schedule import karras_sigmas
+from .settings import SamplerSettings
+from .spherical import spherical
+
+__all__ = ["GeneratedVideo", "Preview", "generate", "place_anchors", "sample_latents"]
+
+Preview: TypeAlias = Callable[[int, Tensor], None]
+"""`preview(step, frames (T, 3, h, w) rgb 0..1)`: a rough picture of every frame, one pixel per latent."""
+
+_log = logging.getLogger(__name__)
+_WIDTH_MULTIPLE = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class GeneratedVideo:
+    """A generated panorama video.
+
+    Attributes:
+        latents: (1, T, C, h, w) float32 video latents as sampled (scaled), on the CPU.
+        frames: (T, 3, H, W) float32 rgb 0..1, on the CPU.
+    """
+
+    latents: Tensor
+    frames: Tensor
+
+
+def generate(
+    model: PantheonModel,
+    scaffold_rgb: Tensor,
+    coverage: Tensor,
+    anchors: Sequence[Tensor],
+    *,
+    settings: SamplerSettings | None = None,
+    fusion: FusionSettings | None = None,
+    progress: Progress | None = None,
+    preview: Preview | None = None,
+) -> GeneratedVideo:
+    """Paint a video over a rendered scaffold.
+
+    The model is left exactly as it was found, whatever is raised. The same inputs and settings give the same
+    bytes on the same machine, however much memory is free.
+
+    Args:
+        model: the model, on the device and in the dtype it is to run in.
+        scaffold_rgb: (T, 3, H, W) rgb 0..1, the rendered frames, W = 2 H a multiple of 64.
+        coverage: (T, H, W) bool, where the scaffold shows the scene.
+        anchors: the true panorama of the first frame and, with two, of the last: (3, H', 2 H') rgb 0..1. They
+            replace those frames of the scaffold, and their crops are the model's tokens.
+        settings: None for the defaults.
+        fusion: also run the path backwards from the last anchor and blend; needs two anchors.
+        progress: `progress(done, total)` over denoising steps and decoded windows; may raise
+            `InterruptedByUser`.
+        preview: called after every denoising step.
+
+    Returns:
+        Latents and frames.
+
+    Raises:
+        ShapeError, ConventionError: pictures that do not fit each other or are not 2:1.
+        InputError: values out of range, anchors that do not fit the model's variant or the fusion.
+    """
+    settings = settings or SamplerSettings()
+    _check_inputs(model.config, scaffold_rgb, coverage, anchors, fusion)
+    frames, covered = place_anchors(scaffold_rgb, coverage, anchors, hole_value=model.config.hole_value)
+    route = reinjection_route(settings.steps, fusion)
+    windows = decode_windows(frames.shape[0], chunk=settings.decode_chunk, overlap=settings.decode_overlap)
+    total = sum(stop > start for start, stop in route) + len(windows)
+    done = 0
+
+    def advance(amount: int = 1) -> None:
+        nonlocal done
+        done += amount
+        if progress is not None:
+            progress(done, total)
+
+    def on_step(step: int, picture: Callable[[], Tensor]) -> None:
+        if preview is not None:
+            preview(step, picture())
+        advance()
+
+    advance(0)
+    generator = torch.Generator().manual_seed(settings.seed)
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        if settings.spherical:
+            stack.enter_context(spherical(model.unet, model.vae, poles=settings.poles))
+        if settings.autocast:
+            stack.enter_context(torch.autocast(model.device.type, dtype=torch.bfloat16))
+        conditioned = _conditioned_frames(model.config, frames, fusion)
+        conditioned = augment_frames(conditioned, settings.noise_aug, generator)
+        size = (1, frames.shape[0], model.latent_channels, *(s // model.downscale for s in frames.shape[-2:]))
+        noise = torch.randn(size, generator=generator)
+        latents = sample_latents(
+            model,
+            conditioned,
+            anchors,
+            noise,
+            settings=settings,
+            fusion=fusion,
+            generator=generator,
+            on_step=on_step,
+        )
+        decoded = decode_latents(
+            model, latents[0], chunk=settings.decode_chunk, overlap=settings.decode_overlap, on_window=advance
+        )
+    keep = model.config.keep_scaffold if settings.keep_scaffold is None else settings.keep_scaffold
+    composed = compose_with_scaffold(decoded, frames, covered, keep, feather=settings.feather)
+    return GeneratedVideo(latents=latents.cpu(), frames=composed)
+
+
+def place_anchors(
+    scaffold_rgb: Tensor, coverage: Tensor, anchors: Sequence[Tensor], *, hole_value: float
+) -> tuple[Tensor, Tensor]:
+    """Put the true panoramas in the first and, with two, the last frame; set holes to the model's value.
+
+    Training and generation both build their scaffolds with this.
+
+    Returns:
+        New (T, 3, H, W) float32 rgb and (T, H, W) bool coverage, on the CPU.
+    """
+    frames = scaffold_rgb.float().cpu()
+    covered = coverage.bool().cpu().clone()
+    frames = torch.where(covered[:, None], frames, hole_value)
+    for index, anchor in zip((0, -1), anchors, strict=False):
+        anchor = anchor.float().cpu()
+        frames[index] = (
+            anchor if anchor.shape == frames[index].shape else resize_erp(anchor, frames.shape[-2])
+        )
+        covered[index] = True
+    return frames, covered
+
+
+def sample_latents(
+    model: PantheonModel,
+    conditioned: Tensor,
+    anchors: Sequence[Tensor],
+    noise: Tensor,
+    *,
+    settings: SamplerSettings,
+    fusion: FusionSettings | None = None,
+    generator: torch.Generator | None = None,
+    on_step: Callable[[int, Callable[[], Tensor]], None] | None = None,
+) -> Tensor:
+    """Sample video latents; `generate` without noise drawing, decoding and the spherical mode.
+
+    Args:
+        model: the model.
+        conditioned: (T, 3, H, W) scaffold frames, augmented; for first-frame models the first anchor frame
+            and, with fusion, the last.
+        anchors: panoramas (3, H, W) for the tokens.
+        noise: (1, T, C, h, w) unit noise.
+        settings: steps, guidance, time ids, chunks.
+        fusion: see `generate`.
+        generator: of re-injected noise.
+        on_step: `on_step(step, picture)`, where `picture()` makes the preview.
+
+    Returns:
+        (1, T, C, h, w) float32 scaled latents on the model's device.
+    """
+    device = model.device
+    geometry = encode_video(model, conditioned, chunk=settings.encode_chunk)
+    denoise = _denoiser(model, geometry, anchors, noise.shape[1], settings, fusion)
+    sigmas = karras_sigmas(settings.steps, settings.sigma_min, settings.sigma_max)
+    to_rgb = fit_preview(geometry, conditioned)
+
+    def callback(step: int, x0: Tensor) -> None:
+        if on_step is not None:
+            on_step(step, lambda: to_rgb(x0[0] / model.scaling_factor).cpu())
+
+    return sample_euler(
+        denoise,
+        noise.to(device) * initial_scale(float(sigmas[0])),
+        sigmas,
+        callback=callback,
+        route=reinjection_route(settings.steps, fusion),
+        generator=generator,
+    )
+
+
+def _denoiser(
+    model: PantheonModel,
+    geometry: Tensor,
+    anchors: Sequence[Tensor],
+    frames: int,
+    settings: SamplerSettings,
+    fusion: FusionSettings | None,
+) -> Denoise:
+    """The forward path's denoiser, or its blend with the reverse path's."""
+    time_ids = added_time_ids(settings.fps, settings.motion_bucket, settings.noise_aug, device=model.device)
+    guidance = guidance_ramp(frames, settings.guidance_min, settings.guidance_max, device=model.device)
+
+    def path(latents: Tensor, seen: Sequence[Tensor]) -> Denoiser:
+        if model.config.conditioning == "first_frame":
+            latents = latents[:1].expand(frames, -1, -1, -1)
+        # A dual model sees the path's start in the start role, whichever way the path runs.
+        tokens = encode_tokens(model, seen if model.config.variant == "dual" else seen[:1])
+        concat = latents[None].to(model.dtype)
+        return Denoiser(unet=model.unet, concat=concat, tokens=tokens, time_ids=time_ids, guidance=guidance)
+
+    forward = path(geometry, anchors)
+    if fusion is None or fusion.weights == "forward":
+        return forward
+    backward = path(geometry.flip(0), list(reversed(anchors)))
+    return FusedDenoiser(forward=forward, backward=backward, weights=frame_weights(fusion, frames))
+
+
+def _conditioned_frames(config: ModelConfig, frames: Tensor, fusion: FusionSettings | None) -> Tensor:
+    if config.conditioning == "scaffold":
+        return frames
+    return frames[[0, -1]] if fusion is not None else frames[:1]
+
+
+def _check_inputs(
+    config: ModelConfig,
+    scaffold_rgb: Tensor,
+    coverage: Tensor,
+    anchors: Sequence[Tensor],
+    fusion: FusionSettings | None,
+) -> None:
+    sizes = check_shape("scaffold_rgb", scaffold_rgb, "T 3 H W")
+    _, width = check_erp("scaffold_rgb", scaffold_rgb)
+    check_shape("coverage", coverage, "T H W", **sizes)
+    check_finite("scaffold_rgb", scaffold_rgb)
+    if width % _WIDTH_MULTIPLE:
+        raise InputError(
+            f"scaffold_rgb: expected a width that is a multiple of {_WIDTH_MULTIPLE} pixels, got {width}; "
+            f"render it {round(width / _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE or _WIDTH_MULTIPLE} wide"
+        )
+    if len(anchors) not in (1, 2):
+        raise InputError(f"anchors: expected one or two panoramas, got {len(anchors)}")
+    for number, anchor in enumerate(anchors):
+        check_shape(f"anchors[{number}]", anchor, "3 H W")
+        check_erp(f"anchors[{number}]", anchor)
+        check_finite(f"anchors[{number}]", anchor)
+    if len(anchors) == 1 and (config.variant == "dual" or fusion is not None):
+        need = "fusion" if fusion is not None else f"the dual-anchor model {config.name!r}"
+        raise InputError(f"anchors: {need} needs two panoramas (first and last frame), got one")
+    if len(anchors) == 2 and sizes["T"] < 2:
+        raise InputError("scaffold_rgb: two anchors need two or more frames, got one")
+    if sizes["T"] != config.frames:
+        _log.info("%s was trained with %d frames, generating %d", config.name, config.frames, sizes["T"])
