@@ -13,6 +13,7 @@ from .perspective import (
 from .rotations import (
     crop_rotations,
     quaternion_wxyz_from_rotation,
+    rotate_vectors,
     rotation_from_quaternion_wxyz,
     rotation_from_yaw_pitch_roll,
     slerp,
@@ -40,6 +41,7 @@ __all__ = [
     "rays_to_erp_pixels",
     "resize_erp",
     "rotate_erp",
+    "rotate_vectors",
     "rotation_from_quaternion_wxyz",
     "rotation_from_yaw_pitch_roll",
     "sample_erp",

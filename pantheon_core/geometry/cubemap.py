@@ -10,7 +10,7 @@ from torch import Tensor
 from ..check import check_shape
 from .erp import check_height, erp_rays
 from .perspective import erp_to_perspective, sample_view
-from .rotations import rotation_from_yaw_pitch_roll
+from .rotations import rotate_vectors, rotation_from_yaw_pitch_roll
 from .sampling import resize_erp
 
 __all__ = ["cubemap_rotations", "cubemap_to_erp", "erp_to_cubemap"]
@@ -82,7 +82,7 @@ def _with_border(cube: Tensor) -> Tensor:
     rows, columns = torch.meshgrid(plane, plane, indexing="ij")
     local = torch.stack((columns, rows, torch.ones_like(rows)), dim=-1).to(cube)
     rotations = cubemap_rotations(device=cube.device, dtype=cube.dtype)
-    padded = torch.stack([_lookup(cube, local @ rotation.T, 1.0) for rotation in rotations])
+    padded = torch.stack([_lookup(cube, rotate_vectors(rotation, local), 1.0) for rotation in rotations])
     padded[..., 1:-1, 1:-1] = cube
     return padded
 
@@ -90,12 +90,12 @@ def _with_border(cube: Tensor) -> Tensor:
 def _lookup(cube: Tensor, rays: Tensor, scale: float) -> Tensor:
     """Look up (6, C, s, s) along rays (h, w, 3) on the face that each ray meets."""
     rotations = cubemap_rotations(device=cube.device, dtype=cube.dtype)
-    forward = rotations[:, :, 2]
-    face = (rays @ forward.T).argmax(-1)
+    towards = torch.stack([(rays * rotation[:, 2]).sum(-1) for rotation in rotations])
+    face = towards.argmax(0)
     out = cube.new_zeros(cube.shape[1], *rays.shape[:-1])
     for index, rotation in enumerate(rotations):
         mine = face == index
-        local = rays[mine] @ rotation
+        local = rotate_vectors(rotation.T, rays[mine])
         uv = local[:, :2] / local[:, 2:] * scale
         if uv.numel():
             out[:, mine] = sample_view(cube[index], uv[:, None]).squeeze(-1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..check import check_erp, check_shape
 from ..errors import InputError
 from .erp import check_height, erp_rays
+from .rotations import rotate_vectors
 from .sampling import SampleMode, resize_erp, sample_erp
 
 __all__ = ["erp_to_perspective", "perspective_depth_to_distance", "perspective_rays", "perspective_to_erp"]
@@ -91,7 +92,7 @@ def erp_to_perspective(
     """
     check_shape("rotation", rotation, "... 3 3")
     grid = perspective_rays(height, width, fov_x, device=erp.device, dtype=rotation.dtype)
-    rays = torch.einsum("...ij,hwj->...hwi", rotation.to(erp.device), grid)
+    rays = rotate_vectors(rotation.to(erp.device)[..., None, None, :, :], grid)
     return sample_erp(erp, rays, mode=mode, antialias=antialias)
 
 
@@ -123,7 +124,7 @@ def perspective_to_erp(
     )
     total = views.new_zeros(sizes["C"] + 1, *rays.shape[:2], dtype=rays.dtype)
     for view, rotation in zip(views, rotations, strict=True):
-        local = rays @ rotation.to(rays)
+        local = rotate_vectors(rotation.to(rays).T, rays)
         plane = local[..., :2] / local[..., 2:].clamp(min=1e-6) * focal
         uv = plane / plane.new_tensor([sizes["w"] / 2, sizes["h"] / 2])
         inside = (local[..., 2] > 0) & (uv.abs() < 1).all(-1)

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..check import check_erp, check_shape
 from ..errors import InputError, ShapeError
 from .erp import check_height, erp_rays, exact_dtype, rays_to_erp_pixels
+from .rotations import rotate_vectors
 
 __all__ = ["SampleMode", "resize_erp", "rotate_erp", "sample_erp"]
 
@@ -93,7 +94,7 @@ def rotate_erp(
     wide = exact_dtype(erp.device, rotation.dtype)
     grid = erp_rays(source_height if height is None else height, device=erp.device, dtype=wide)
     turned = rotation.to(device=erp.device, dtype=wide)
-    rays = torch.einsum("...ij,hwj->...hwi", turned, grid)
+    rays = rotate_vectors(turned[..., None, None, :, :], grid)
     # float64 rays would promise more digits than a float32 rotation has: say how exact they are.
     if height is None or height == source_height:
         _check_mode(erp, mode)

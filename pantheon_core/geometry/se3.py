@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..check import check_shape
 from ..errors import InputError, ShapeError
+from .rotations import rotate_vectors
 
 __all__ = ["look_at", "se3_from", "se3_inverse", "transform_points"]
 
@@ -63,7 +64,7 @@ def transform_points(motion: Tensor, points: Tensor) -> Tensor:
         )
     extra = points.ndim - 1 - len(lead)
     rows = points.reshape(*lead, -1, 3)
-    moved = rows @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
+    moved = rotate_vectors(motion[..., None, :3, :3], rows) + motion[..., None, :3, 3]
     return moved.reshape(*lead, *points.shape[len(lead) : len(lead) + extra], 3)
 
 
