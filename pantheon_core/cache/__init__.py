@@ -1,0 +1,9 @@
+"""The 3D cache: points with colours, a surface where the source is dense, and the sky."""
+
+from __future__ import annotations
+
+from ._from_erp import cache_from_erp
+from ._pull_push import pull_push
+from ._types import CacheSettings, PointCache, SkyLayer
+
+__all__ = ["CacheSettings", "PointCache", "SkyLayer", "cache_from_erp", "pull_push"]

@@ -1,0 +1,131 @@
+"""What every frame of one cache shares, made once: facing triangles, bare points, tables."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..cache import PointCache
+from ..errors import InputError
+
+__all__ = [
+    "BLEND_DEPTH",
+    "CAP_CORE",
+    "CAP_MAX",
+    "CAP_SCALE",
+    "EDGE_BIAS",
+    "FARTHEST",
+    "ON_EDGE",
+    "RenderedFrame",
+    "Scene",
+    "direction_tables",
+    "prepare",
+]
+
+CAP_SCALE = 1.3  # radius of a bare point's cap in pixels of the frame or of its source, the larger
+CAP_MAX = 0.1  # radians: a point just beside the camera must not cover the view
+CAP_CORE = (0.7 / 1.3) ** 2  # over a surface only a pixel's own extent of the cap shows: squared part of it
+BLEND_DEPTH = 0.05  # caps within this fraction behind the nearest one are blended with it
+EDGE_BIAS = 1.001  # a hiding triangle must be nearer than a surface by 0.1 %: they share vertices
+ON_EDGE = 1e-6  # radians: rays this close to a triangle's side hit it, so that rays through vertices do
+
+FARTHEST = float(torch.tensor(3e38))  # the depth limit where nothing is
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RenderedFrame:
+    """One frame of the scaffold.
+
+    Attributes:
+        rgb: (3, H, W) float32 0..1, 0 in holes.
+        distance: (H, W) float32 along the ray, in the cache's unit; 0 in holes and on the sky.
+        coverage: (H, W) bool, True where the cache shows a surface, a point or the sky.
+        anchor: (H, W) int16, the anchor whose point is seen; -1 in holes and on the sky.
+    """
+
+    rgb: Tensor
+    distance: Tensor
+    coverage: Tensor
+    anchor: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scene:
+    """A cache made ready: (N, 3) points, (N, 3) colours, (N,) anchors, (M, 3) int32 triangles that turn their
+    front to their anchor, (M,) uint8 edge flags, (K,) int32 bare points and their (K,) radii in the cache's
+    unit, sky or None.
+    """
+
+    points: Tensor
+    colors: Tensor
+    anchor: Tensor
+    triangles: Tensor
+    edge: Tensor
+    bare: Tensor
+    bare_radius: Tensor
+    sky_rgb: Tensor | None
+    sky_mask: Tensor | None
+
+
+def prepare(cache: PointCache, device: torch.device) -> Scene:
+    """Move a cache to the device and work out what does not depend on the camera.
+
+    Raises:
+        InputError: the cache has neither points nor sky.
+    """
+    if len(cache.points) == 0 and cache.sky is None:
+        raise InputError(
+            "cache: expected points or a sky, got neither, so there is nothing to render. "
+            "Lower the confidence threshold, or check that the depth estimate is valid somewhere."
+        )
+    points = cache.points.to(device).float().contiguous()
+    anchor = cache.anchor.to(device).contiguous()
+    centers = cache.T_world_anchor[:, :3, 3].to(points)
+    triangles = torch.zeros((0, 3), dtype=torch.int32, device=device)
+    edge = torch.zeros(0, dtype=torch.uint8, device=device)
+    if cache.triangles is not None and cache.edge is not None and len(cache.triangles):
+        edge = cache.edge.to(device).to(torch.uint8).contiguous()
+        triangles = _face_anchor(points, cache.triangles.to(device), centers, anchor)
+    covered = torch.zeros(len(points), dtype=torch.bool, device=device)
+    covered[triangles[edge == 0].long().reshape(-1)] = True
+    bare = (~covered).nonzero()[:, 0]
+    if cache.anchor_pixel_angle is None:
+        radius = points.new_zeros(len(bare))
+    else:
+        of = anchor[bare].long()
+        angle = cache.anchor_pixel_angle.to(points)[of]
+        radius = angle * (points[bare] - centers[of]).norm(dim=-1)
+    sky = cache.sky
+    return Scene(
+        points=points,
+        colors=cache.colors.to(device).contiguous(),
+        anchor=anchor,
+        triangles=triangles,
+        edge=edge,
+        bare=bare.to(torch.int32),
+        bare_radius=radius,
+        sky_rgb=None if sky is None else sky.rgb.to(device).float().contiguous(),
+        sky_mask=None if sky is None else sky.mask.to(device).contiguous(),
+    )
+
+
+def _face_anchor(points: Tensor, triangles: Tensor, centers: Tensor, anchor: Tensor) -> Tensor:
+    """Order corners so that N.(a - anchor) > 0 with N = (b - a) x (c - a): the side that was seen."""
+    a, b, c = (points[triangles[:, k].long()] for k in range(3))
+    sight = a - centers[anchor[triangles[:, 0].long()].long()]
+    away = (torch.linalg.cross(b - a, c - a) * sight).sum(-1) < 0
+    swapped = triangles[:, [0, 2, 1]]
+    return torch.where(away[:, None], swapped, triangles).to(torch.int32).contiguous()
+
+
+def direction_tables(height: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """((W, 2) sin and cos of the columns' longitudes, (H, 2) sin and cos of the rows' latitudes), float32."""
+    width = 2 * height
+    lon = ((torch.arange(width, dtype=torch.float64) + 0.5) / width - 0.5) * (2 * math.pi)
+    lat = (0.5 - (torch.arange(height, dtype=torch.float64) + 0.5) / height) * math.pi
+    columns = torch.stack((lon.sin(), lon.cos()), -1)
+    rows = torch.stack((lat.sin(), lat.cos()), -1)
+    return columns.float().to(device), rows.float().to(device)

@@ -1,0 +1,261 @@
+"""The renderer in plain torch: the reference for the Warp kernels, and what runs without Warp."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..geometry import sample_erp
+from ._scene import (
+    BLEND_DEPTH,
+    CAP_CORE,
+    CAP_MAX,
+    CAP_SCALE,
+    EDGE_BIAS,
+    FARTHEST,
+    ON_EDGE,
+    RenderedFrame,
+    Scene,
+    direction_tables,
+)
+
+__all__ = ["TorchRenderer"]
+
+_PAIRS = 1 << 21  # (triangle, pixel) pairs tested at once: bounds the memory to some 300 MB
+_EMPTY = torch.iinfo(torch.int64).max
+
+
+class TorchRenderer:
+    """Frames of one scene."""
+
+    def __init__(self, scene: Scene, height: int) -> None:
+        self._scene = scene
+        self._height, self._width = height, 2 * height
+        columns, rows = direction_tables(height, scene.points.device)
+        (sx, cx), (sy, cy) = columns.unbind(-1), rows[:, None].unbind(-1)
+        self._rays = torch.stack((cy * sx, (-sy).expand(height, 2 * height), cy * cx), -1).reshape(-1, 3)
+
+    @torch.no_grad()
+    def __call__(self, T_world_cam: Tensor) -> RenderedFrame:
+        """Render from a (4, 4) camera."""
+        scene, height, width = self._scene, self._height, self._width
+        pose = T_world_cam.detach().to(scene.points)
+        cam = (scene.points - pose[:3, 3]) @ pose[:3, :3]
+        pixel = self._pixels(cam)
+        keys = torch.full((height * width,), _EMPTY, dtype=torch.int64, device=cam.device)
+        for part in scene.triangles.split(1 << 20) if len(scene.triangles) else ():
+            self._raster(cam, pixel, part, (part.data_ptr() - scene.triangles.data_ptr()) // 12, keys)
+        rgb, t, covered, who, limit = self._surface(cam, keys)
+        empty = keys == _EMPTY
+        if len(scene.bare):
+            empty &= ~self._caps(cam, pixel, limit, rgb, t, covered, who)
+        if scene.sky_rgb is not None and scene.sky_mask is not None:
+            self._sky(pose[:3, :3], empty, rgb, covered)
+        return RenderedFrame(
+            rgb=rgb.T.reshape(3, height, width).contiguous(),
+            distance=t.view(height, width),
+            coverage=covered.view(height, width),
+            anchor=who.view(height, width),
+        )
+
+    def _pixels(self, points: Tensor) -> Tensor:
+        x, y, z = points.unbind(-1)
+        lon, lat = torch.atan2(x, z), torch.atan2(-y, torch.sqrt(x * x + z * z))
+        px = (lon / (2 * math.pi) + 0.5) * self._width - 0.5
+        return torch.stack((px, (0.5 - lat / math.pi) * self._height - 0.5), -1)
+
+    def _expand(self, box: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(M, 4) inclusive boxes x0, x1, y0, y1 -> (index of the box, pixel number), in bounded blocks."""
+        wide = (box[:, 1] - box[:, 0] + 1).clamp_min(0)
+        count = wide * (box[:, 3] - box[:, 2] + 1).clamp_min(0)
+        which = count.nonzero()[:, 0]
+        end = count[which].cumsum(0)
+        total = int(end[-1]) if len(end) else 0
+        for low in range(0, total, _PAIRS):
+            pair = torch.arange(low, min(low + _PAIRS, total), device=box.device)
+            slot = torch.searchsorted(end, pair, right=True)
+            item = which[slot]
+            local = pair - (end[slot] - count[item])
+            x = (box[item, 0] + local % wide[item]) % self._width
+            y = box[item, 2] + torch.div(local, wide[item], rounding_mode="floor")
+            yield item, y * self._width + x
+
+    def _triangle_box(self, pixel: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
+        """((M, 4) boxes, (M,) bool: winds around a pole, so that the box is not final)."""
+        height, width = self._height, self._width
+        (xa, ya), (xb, yb), (xc, yc) = (pixel[corners[:, k]].unbind(-1) for k in range(3))
+
+        def wrap(dx: Tensor) -> Tensor:
+            return dx - width * torch.round(dx / width)
+
+        ab, ac, bc = wrap(xb - xa), wrap(xc - xa), wrap(xc - xb)
+        zero = torch.zeros_like(ab)
+        x0 = (xa + torch.minimum(zero, torch.minimum(ab, ac)) - 1e-2).ceil()
+        x1 = (xa + torch.maximum(zero, torch.maximum(ab, ac)) + 1e-2).floor()
+        around = (ab + bc - ac).abs() > 0.5 * width
+        # Great circles bulge towards the poles: by at most sin cos (1 / cos(span / 2) - 1) of the latitude.
+        span = torch.maximum(torch.maximum(ab.abs(), ac.abs()), bc.abs())
+        half = torch.cos(span * (math.pi / width))
+        bulge = (1 / half.clamp_min(1e-4) - 1) * (0.5 * height / math.pi)
+        top = torch.minimum(ya, torch.minimum(yb, yc))
+        bottom = torch.maximum(ya, torch.maximum(yb, yc))
+        scale = 2 * math.pi / height
+        upper, lower = top + 0.5 < 0.5 * height, bottom + 0.5 > 0.5 * height
+        top = top - bulge * torch.sin(scale * (top + 0.5)).clamp_min(0) * upper
+        bottom = bottom + bulge * (-torch.sin(scale * (bottom + 0.5))).clamp_min(0) * lower
+        y0 = (top - 1e-2).ceil().clamp_min(0)
+        y1 = (bottom + 1e-2).floor().clamp_max(height - 1)
+        x1 = torch.minimum(x1, x0 + width - 1)
+        return torch.stack((x0, x1, y0, y1), -1).long(), around
+
+    def _raster(self, cam: Tensor, pixel: Tensor, triangles: Tensor, first: int, keys: Tensor) -> None:
+        corners = triangles.long()
+        box, around = self._triangle_box(pixel, corners)
+        if bool(around.any()):
+            box[around] = self._pole_box(cam, corners[around], box[around])
+        reach = (box[:, 1] >= box[:, 0]) & (box[:, 3] >= box[:, 2])
+        number = reach.nonzero()[:, 0]
+        corners, box = corners[number], box[number]
+        number = number + first
+        normals, plane, det = _planes(cam, corners)
+        sign = det.sign()
+        slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
+        hides = (sign < 0) | (self._scene.edge[number] != 0)
+        factor = torch.where(hides, EDGE_BIAS, 1.0)
+        for item, where in self._expand(box):
+            d = self._rays[where]
+            e = (normals[item] * d[:, None]).sum(-1) * sign[item][:, None]
+            hit = ((e >= 0) | (e * e <= slack[item])).all(-1)
+            q = (plane[item] * d).sum(-1)
+            hit &= q * sign[item] > 0
+            item, where, q = item[hit], where[hit], q[hit]
+            depth = (det[item] / q * factor[item]).view(torch.int32).long()
+            keys.scatter_reduce_(0, where, (depth << 32) | number[item], "amin")
+
+    def _pole_box(self, cam: Tensor, corners: Tensor, box: Tensor) -> Tensor:
+        """Boxes of triangles that wind around a pole: all columns, up to the pole that lies inside."""
+        normals, _, det = _planes(cam, corners)
+        slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
+        e = normals[..., 1] * det.sign()[:, None]
+        close = e * e <= slack
+        north, south = ((-e >= 0) | close).all(-1), ((e >= 0) | close).all(-1)
+        out = box.clone()
+        out[:, 0], out[:, 1] = 0, self._width - 1
+        out[north | ~south, 2] = 0
+        out[south | ~north, 3] = self._height - 1
+        return out
+
+    def _surface(self, cam: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """(P, 3) rgb, (P,) distance, coverage, anchor, and the limit: how near a cap must be, < 0 over a surface."""
+        scene, pixels = self._scene, len(keys)
+        rgb = cam.new_zeros(pixels, 3)
+        t = cam.new_zeros(pixels)
+        covered = torch.zeros(pixels, dtype=torch.bool, device=cam.device)
+        who = torch.full((pixels,), -1, dtype=torch.int16, device=cam.device)
+        limit = cam.new_full((pixels,), FARTHEST)
+        hit = (keys != _EMPTY).nonzero()[:, 0]
+        near = (keys[hit] >> 32).to(torch.int32).view(torch.float32)
+        face = keys[hit] & 0xFFFFFFFF
+        normals, _, det = _planes(cam, scene.triangles[face].long())
+        solid = (det > 0) & (scene.edge[face] == 0)
+        limit[hit] = near * torch.where(solid, BLEND_DEPTH - 1, 1 + BLEND_DEPTH)
+        hit, face, normals, near = hit[solid], face[solid], normals[solid], near[solid]
+        d = self._rays[hit]
+        corners = scene.triangles[face].long()
+        weight = (normals * d[:, None]).sum(-1).clamp_min(0)
+        color = scene.colors[corners].float()
+        rgb[hit] = (weight[..., None] * color).sum(1) / (weight.sum(-1, keepdim=True) * 255)
+        t[hit] = near
+        covered[hit] = True
+        who[hit] = scene.anchor[corners[:, 0]]
+        return rgb, t, covered, who, limit
+
+    def _cap_box(self, pixel: Tensor, angle: Tensor) -> Tensor:
+        height, width = self._height, self._width
+        reach = angle * (height / math.pi) + 1e-2
+        y0 = (pixel[:, 1] - reach).ceil().clamp_min(0)
+        y1 = (pixel[:, 1] + reach).floor().clamp_max(height - 1)
+        lat = (0.5 - (pixel[:, 1] + 0.5) / height) * math.pi
+        room = lat.cos().square() - angle.sin().square()
+        span = torch.atan2(angle.sin(), room.clamp_min(0).sqrt()) * (height / math.pi) + 1e-2
+        x0 = (pixel[:, 0] - span).ceil()
+        x1 = torch.minimum((pixel[:, 0] + span).floor(), x0 + width - 1)
+        full = (lat.abs() + angle >= 0.5 * math.pi) | (room <= 0)
+        x0, x1 = torch.where(full, 0.0, x0), torch.where(full, width - 1.0, x1)
+        return torch.stack((x0, x1, y0, y1), -1).long()
+
+    def _caps(
+        self, cam: Tensor, pixel: Tensor, limit: Tensor, rgb: Tensor, t: Tensor, covered: Tensor, who: Tensor
+    ) -> Tensor:
+        """Draw the bare points over what is there; (P,) bool, where one is seen."""
+        scene = self._scene
+        of = scene.bare.long()
+        far = cam[of].norm(dim=-1)
+        step = math.pi / self._height
+        angle = CAP_SCALE * torch.maximum(far.new_tensor(step), scene.bare_radius / far)
+        angle = angle.clamp_max(max(CAP_MAX, CAP_SCALE * step))
+        chord = (2 * torch.sin(0.5 * angle)).square()
+        ahead = cam[of] / far[:, None]
+        box = self._cap_box(pixel[of], angle)
+        box[~(far > 0), 1] = -1_000_000
+        keys = torch.full((len(limit),), _EMPTY, dtype=torch.int64, device=cam.device)
+        for item, where in self._expand(box):
+            u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
+            near = _seen(far[item], u, limit[where])
+            item, where = item[near], where[near]
+            keys.scatter_reduce_(0, where, (far[item].view(torch.int32).long() << 32) | item, "amin")
+        nearest = (keys >> 32).to(torch.int32).view(torch.float32)
+        seen = keys != _EMPTY
+        total = cam.new_zeros(len(limit), 5)
+        for item, where in self._expand(box):
+            u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
+            near = _seen(far[item], u, limit[where]) & (far[item] <= nearest[where] * (1 + BLEND_DEPTH))
+            item, where, u = item[near], where[near], u[near]
+            weight = (1 - u).square() + 1e-6
+            value = torch.cat(
+                (scene.colors[of[item]].float() / 255, far[item, None], weight[:, None] * 0 + 1), -1
+            )
+            total.index_add_(0, where, value * weight[:, None])
+        at = seen.nonzero()[:, 0]
+        rgb[at] = total[at, :3] / total[at, 4:]
+        t[at] = total[at, 3] / total[at, 4]
+        covered[at] = True
+        who[at] = scene.anchor[of[keys[at] & 0xFFFFFFFF]]
+        return seen
+
+    def _sky(self, R_world_cam: Tensor, empty: Tensor, rgb: Tensor, covered: Tensor) -> None:
+        sky_rgb, sky_mask = self._scene.sky_rgb, self._scene.sky_mask
+        if sky_rgb is None or sky_mask is None:
+            return
+        rays = (self._rays @ R_world_cam.T).view(self._height, self._width, 3)
+        seen = sample_erp(sky_mask[None].float(), rays, mode="nearest", antialias=False)[0].view(-1) > 0.5
+        seen &= empty
+        color = sample_erp(sky_rgb, rays, mode="bilinear", antialias=False).view(3, -1).T
+        rgb[seen] = color[seen]
+        covered[seen] = True
+
+
+def _seen(far: Tensor, u: Tensor, limit: Tensor) -> Tensor:
+    """Inside a cap and before what is there; over a surface only with the cap's core, a pixel's own extent."""
+    return (far < limit.abs()) & (u < torch.where(limit > 0, 1.0, CAP_CORE))
+
+
+def _planes(cam: Tensor, corners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(M, 3, 3) normals of the planes through the eye and the side opposite each corner, (M, 3) N, (M,) N.a.
+
+    Neighbours across a side get exactly opposite normals: the cross product is taken in one order.
+    """
+    a, b, c = (cam[corners[:, k]] for k in range(3))
+
+    def side(i: int, j: int, p: Tensor, q: Tensor) -> Tensor:
+        swap = (corners[:, i] > corners[:, j])[:, None]
+        low, high = torch.where(swap, q, p), torch.where(swap, p, q)
+        n = torch.linalg.cross(low, high - low)
+        return torch.where(swap, -n, n)
+
+    normals = torch.stack((side(1, 2, b, c), side(2, 0, c, a), side(0, 1, a, b)), 1)
+    plane = torch.linalg.cross(b - a, c - a)
+    return normals, plane, (plane * a).sum(-1)
