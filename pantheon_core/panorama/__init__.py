@@ -1,0 +1,8 @@
+"""Photographs in: 360° pictures of every usual kind, with their metadata, placed level on the full sphere."""
+
+from __future__ import annotations
+
+from .load import load_panorama
+from .panorama import Panorama, level, panorama_from_image, resize
+
+__all__ = ["Panorama", "level", "load_panorama", "panorama_from_image", "resize"]
