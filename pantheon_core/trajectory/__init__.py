@@ -1,0 +1,25 @@
+"""Camera paths: keyframes, presets, interpolation, their JSON form, and the distance to the scene."""
+
+from __future__ import annotations
+
+from ._clearance import ClearanceReport, clearance
+from ._interpolate import interpolate
+from ._json import path_from_json, path_to_json
+from ._keyframes import EASINGS, MAX_FRAMES, Keyframe, KeyframePath, Trajectory, retime
+from ._presets import PRESETS, preset_path
+
+__all__ = [
+    "EASINGS",
+    "MAX_FRAMES",
+    "PRESETS",
+    "ClearanceReport",
+    "Keyframe",
+    "KeyframePath",
+    "Trajectory",
+    "clearance",
+    "interpolate",
+    "path_from_json",
+    "path_to_json",
+    "preset_path",
+    "retime",
+]
