@@ -189,7 +189,7 @@ def pillar(b: SceneBuilder) -> None:
 def rug(b: SceneBuilder) -> None:
     """A carpet on the floor."""
     size = (b.rng.uniform(1.2, 3.2), 0.012, b.rng.uniform(1.0, 2.4))
-    b.box((0, 0, 0.001), size, b.material(("carpet", "carpet", "photo_once"), 1.0, fit=ONCE))
+    b.box((0, 0, 0.001), size, b.material(("carpet", "carpet", "fabric"), 1.0, fit=ONCE))
 
 
 WALL_PIECES = (
@@ -235,7 +235,9 @@ def tree(b: SceneBuilder, bark: int, foliage: int, height: float) -> None:
 def car(b: SceneBuilder, paint: int, glass: int, dark: int) -> None:
     """A car along z."""
     rng = b.rng
-    tint = rng.uniform(0.1, 1.3, 3) if rng.random() < 0.6 else rng.uniform(0.1, 1.4)
+    tint = (
+        rng.uniform(0.1, 1.3) * rng.uniform(0.85, 1.1, 3) if rng.random() < 0.7 else rng.uniform(0.05, 1.1, 3)
+    )
     length, van = rng.uniform(3.8, 4.8), rng.random() < 0.2
     b.box((0, 0, 0.3), (1.7, 0.55, length), paint, tint=tint)
     if van:

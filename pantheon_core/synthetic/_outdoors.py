@@ -211,12 +211,17 @@ def _house(b: SceneBuilder) -> None:
 def compose_garden(b: SceneBuilder) -> dict:
     """Ground with a path, trees, hedges, rocks and fences, hills far away."""
     rng = b.rng
-    lawn = b.material(("grass", "grass", "grass", "gravel", "photo"), rng.uniform(2.0, 5.0), mottle=0.8)
+    if rng.random() < 0.8:
+        lawn = b.material("grass", rng.uniform(2.0, 5.0), mottle=0.8)
+    else:
+        lawn = b.material(("gravel", "photo"), rng.uniform(0.7, 1.6), mottle=0.7)
     b.box((0, 0, -0.5), (4000, 0.5, 4000), lawn)
     bark, wood = b.material("bark", 0.6), b.material(("planks", "wood"), 0.8)
     greens = [b.material("leaves", rng.uniform(0.8, 2.2), mottle=0.6) for _ in range(4)]
     stone = b.material(("stones", "concrete", "gravel", "photo"), rng.uniform(0.8, 2.0), mottle=0.5)
-    path = b.material(("gravel", "stones", "tiles", "planks", "brick", "photo"), 1.2, mottle=0.3)
+    path = b.material(
+        ("gravel", "stones", "tiles", "planks", "brick", "photo"), rng.uniform(0.7, 1.5), mottle=0.3
+    )
     heading, x, z = rng.uniform(-0.4, 0.4), rng.uniform(-2, 2), -18.0
     bend, width = rng.uniform(-0.06, 0.06), rng.uniform(1.0, 2.4)
     for i in range(20):
@@ -227,9 +232,9 @@ def compose_garden(b: SceneBuilder) -> dict:
         away, angle = 3.0 + 27 * rng.random() ** 0.8, rng.uniform(-pi, pi)
         spot = b.at(away * sin(angle), away * cos(angle), rng.uniform(-pi, pi))
         tree(spot, bark, greens[int(rng.integers(4))], rng.uniform(2.5, 10.0))
-    for _ in range(int(rng.integers(10, 40))):
-        away, angle = rng.uniform(40, 130), rng.uniform(-pi, pi)
-        r = rng.uniform(2, 6)
+    for _ in range(int(rng.integers(16, 60))):
+        away, angle = rng.uniform(25, 130), rng.uniform(-pi, pi)
+        r = rng.uniform(1.5, 6)
         at = (away * sin(angle), away * cos(angle), r * rng.uniform(0.3, 1.0))
         b.ellipsoid(
             at, (r, r * rng.uniform(0.8, 1.6), r), greens[int(rng.integers(4))], tint=rng.uniform(0.7, 1.2)

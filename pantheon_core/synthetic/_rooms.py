@@ -214,9 +214,11 @@ def compose_room(b: SceneBuilder) -> dict:
         b.material(WALLS, rng.uniform(1.0, 2.6), mottle=0.25),
         b.material(FLOORS, rng.uniform(1.0, 2.4), mottle=0.3),
     )
-    ceiling = b.material(("plaster", "plaster", "plaster", "planks", "concrete", "tiles"), 1.8, mottle=0.15)
+    ceiling = b.material(
+        ("ceiling", "ceiling", "ceiling", "ceiling", "plaster", "planks", "concrete"), 1.8, mottle=0.15
+    )
     accent = b.material(WALLS, 1.6, mottle=0.2) if rng.random() < 0.5 else wall
-    trim = b.material(("plaster", "wood"), 1.3)
+    trim = b.material(("ceiling", "ceiling", "wood", "plaster"), 1.3)
     _shell(b, width, depth, height, floor, ceiling)
     roles = [
         "door",
@@ -249,7 +251,7 @@ def compose_room(b: SceneBuilder) -> dict:
     return {
         "sky": day.sky,
         "lights": lights[:6],
-        "ambient": np.stack([fill * 0.8, fill, fill * 0]),
+        "ambient": np.stack([fill, fill * 1.35, fill * 0]),
         "atmosphere": (0.0, float(rng.uniform(0.25, 0.45)), float(rng.uniform(0.75, 1.15))),
         "area": (width * 0.72, depth * 0.72),
         "heights": (1.25, min(1.75, height - 0.7)),

@@ -36,7 +36,7 @@ def _procedural(rng: Generator, sun: Image) -> Image:
     lon = ((np.arange(2 * _HEIGHT) + 0.5) / (2 * _HEIGHT) - 0.5) * 2 * np.pi
     lon, lat = np.meshgrid(lon.astype(np.float32), lat.astype(np.float32))
     ray = np.stack([np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)], -1)
-    zenith = colour(rng, (0.55, 0.63), (0.25, 0.75), (0.35, 0.85))
+    zenith = colour(rng, (0.55, 0.63), (0.25, 0.68), (0.5, 0.95))
     low_sun = float(sun[1]) < 0.35
     horizon = colour(rng, (0.03, 0.12) if low_sun else (0.5, 0.6), (0.05, 0.45), (0.75, 1.0))
     up = np.clip(ray[..., 1:2], 0, 1)
@@ -76,7 +76,7 @@ def daylight(rng: Generator, *, photos: bool) -> Daylight:
     sky = (display**2.2).astype(np.float32)
     mean = sky[: _HEIGHT // 2].reshape(-1, 3).mean(0)
     mean = mean / max(float(mean.max()), 1e-3)
-    above = 0.55 * (0.35 + 0.65 * mean) * (1.5 if strength < 0.3 else 1.0)
+    above = 0.75 * (0.35 + 0.65 * mean) * (1.5 if strength < 0.3 else 1.0)
     warm = np.array([1.0, 0.78 + 0.2 * np.sin(elevation), 0.55 + 0.4 * np.sin(elevation)]) * strength
     haze = sky[_HEIGHT // 2 - 6 : _HEIGHT // 2].reshape(-1, 3).mean(0)
     ambient = np.stack([above, above * 0.45, haze]).astype(np.float32)

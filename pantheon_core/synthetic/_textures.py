@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-__all__ = ["SIZE", "SURFACES", "Image", "colour", "fractal_noise", "voronoi"]
+__all__ = ["SIZE", "SURFACES", "Image", "colour", "fractal_noise", "paint", "voronoi"]
 
 SIZE = 128
 Image = NDArray[np.float32]
@@ -24,6 +24,16 @@ def colour(
     """A random colour (3,) with hue in turns (may run over 1), saturation and value in the given ranges."""
     rgb = colorsys.hsv_to_rgb(rng.uniform(*hue) % 1.0, rng.uniform(*sat), rng.uniform(*val))
     return np.asarray(rgb, np.float32)
+
+
+def paint(rng: Generator, val: tuple[float, float]) -> Image:
+    """A colour (3,) that people put on walls: mostly pale and warm or grey, now and then a strong one."""
+    draw = rng.random()
+    if draw < 0.55:
+        return colour(rng, (0.05, 0.16), (0.02, 0.3), val)
+    if draw < 0.85:
+        return colour(rng, (0.0, 1.0), (0.0, 0.22), val)
+    return colour(rng, (0.0, 1.0), (0.25, 0.6), val)
 
 
 def fractal_noise(rng: Generator, beta: float = 1.5, low: float = 1.0, aspect: float = 1.0) -> Image:
@@ -100,10 +110,10 @@ def brick(rng: Generator) -> Image:
 def tiles(rng: Generator) -> Image:
     """Square ceramic or stone tiles, in one or two colours."""
     n = int(rng.choice([2, 4]))
-    base = colour(rng, (0, 1), (0.02, 0.4), (0.45, 0.95))
+    base = paint(rng, (0.45, 0.95))
     image = _laid(rng, base, base * rng.uniform(0.4, 0.8), (n, n, 0.0, 0.8), rng.uniform(0.02, 0.1))
     if rng.random() < 0.4:
-        other = colour(rng, (0, 1), (0.0, 0.5), (0.1, 0.6))
+        other = paint(rng, (0.1, 0.6))
         check = ((np.floor(_X * n / SIZE) + np.floor(_Y * n / SIZE)) % 2).astype(np.float32)
         image = _mix(image, image / base.mean() * other, check)
     return image
@@ -126,8 +136,15 @@ def wood(rng: Generator) -> Image:
 
 def plaster(rng: Generator) -> Image:
     """Painted wall, lightly mottled."""
-    base = colour(rng, (0, 1), (0.02, 0.35), (0.55, 0.97))
-    return base * (0.86 + 0.28 * fractal_noise(rng, rng.uniform(0.7, 1.8)))[..., None]
+    rough = rng.uniform(0.05, 0.3)
+    noise = fractal_noise(rng, rng.uniform(0.7, 1.8))
+    return paint(rng, (0.55, 0.97)) * (1.0 + rough * (noise - 0.5))[..., None]
+
+
+def ceiling(rng: Generator) -> Image:
+    """White or nearly white paint."""
+    base = colour(rng, (0.05, 0.2), (0.0, 0.1), (0.82, 1.0))
+    return base * (0.97 + 0.06 * fractal_noise(rng, 0.9))[..., None]
 
 
 def concrete(rng: Generator) -> Image:
@@ -162,7 +179,7 @@ def gravel(rng: Generator) -> Image:
     near, gap, index = voronoi(rng, int(rng.integers(90, 200)))
     base = colour(rng, (0.04, 0.14), (0.05, 0.35), (0.45, 0.85))
     tone = rng.uniform(0.55, 1.15, index.max() + 1).astype(np.float32)
-    shape = np.clip(gap / 2.5, 0.25, 1.0) * (1.05 - 0.03 * near)
+    shape = np.clip(0.45 + gap / 4.0, 0.45, 1.0) * (1.05 - 0.03 * near)
     return base * (tone[index] * shape)[..., None]
 
 
@@ -179,7 +196,7 @@ def stones(rng: Generator) -> Image:
 def leaves(rng: Generator) -> Image:
     """Foliage: lit leaves over dark gaps, now and then blossom."""
     near, gap, index = voronoi(rng, int(rng.integers(110, 260)))
-    base = colour(rng, (0.17, 0.38), (0.4, 0.8), (0.3, 0.6))
+    base = colour(rng, (0.17, 0.36), (0.35, 0.75), (0.42, 0.78))
     if rng.random() < 0.12:
         base = colour(rng, (-0.02, 0.13), (0.5, 0.85), (0.4, 0.75))
     tone = rng.uniform(0.45, 1.5, index.max() + 1).astype(np.float32)
@@ -213,7 +230,7 @@ def fabric(rng: Generator) -> Image:
 
 def wallpaper(rng: Generator) -> Image:
     """Stripes, dots or a mirrored damask-like motif on a pale ground."""
-    base = colour(rng, (0, 1), (0.03, 0.4), (0.5, 0.95))
+    base = paint(rng, (0.5, 0.95))
     ink = np.clip(base * rng.uniform(0.45, 0.85) + 0.1 * rng.standard_normal(3), 0, 1).astype(np.float32)
     choice = rng.integers(3)
     n = int(rng.choice([4, 8]))
@@ -257,7 +274,7 @@ def water(rng: Generator) -> Image:
 
 def corrugated(rng: Generator) -> Image:
     """Vertical ribs: cladding, curtains, roof sheets."""
-    base = colour(rng, (0, 1), (0.05, 0.6), (0.3, 0.9))
+    base = paint(rng, (0.3, 0.9))
     n = int(rng.choice([8, 16]))
     phase = 2 * np.pi * (n * _X / SIZE + 0.6 * fractal_noise(rng, 2.5, 1, aspect=4.0))
     return base * (0.75 + 0.25 * np.sin(phase) + 0.2 * (fractal_noise(rng, 1.2) - 0.5))[..., None]
@@ -273,7 +290,7 @@ def roof_tiles(rng: Generator) -> Image:
 SURFACES: dict[str, Callable[[Generator], Image]] = {
     f.__name__: f
     for f in (
-        *(brick, tiles, planks, wood, plaster, concrete, asphalt, grass, gravel, stones, leaves),
+        *(brick, tiles, planks, wood, plaster, ceiling, concrete, asphalt, grass, gravel, stones, leaves),
         *(bark, fabric, wallpaper, carpet, marble, water, corrugated, roof_tiles),
     )
 }

@@ -1,5 +1,6 @@
 """Warp kernels of the tracer. `_torch_tracer` is the plain-torch twin; change both together."""
 
+# ruff: noqa: UP018, SIM102  (Warp needs float(...) to declare a variable, and nested ifs to skip work)
 # No `from __future__ import annotations`: Warp reads the annotations of kernels as types.
 import warp as wp
 
@@ -51,8 +52,8 @@ def safe_inverse(v: float):
 
 @wp.func
 def hit_box(o: wp.vec3, d: wp.vec3, h: wp.vec3, inside: bool):
-    lo = -1.0e30
-    hi = 1.0e30
+    lo = float(-1.0e30)
+    hi = float(1.0e30)
     for i in range(3):
         inv = safe_inverse(d[i])
         a = (-h[i] - o[i]) * inv
@@ -88,7 +89,7 @@ def hit_ellipsoid(o: wp.vec3, d: wp.vec3, h: wp.vec3):
 @wp.func
 def hit_cone(o: wp.vec3, d: wp.vec3, h: wp.vec3):
     # radius(y) = m + k y, y down: bottom at y = +h[1] with radius h[0], top at -h[1] with radius h[2]
-    best = 1.0e30
+    best = float(1.0e30)
     m = 0.5 * (h[0] + h[2])
     k = 0.5 * (h[0] - h[2]) / h[1]
     ro = m + k * o[1]
@@ -111,10 +112,10 @@ def hit_cone(o: wp.vec3, d: wp.vec3, h: wp.vec3):
             if t > 0.0 and t < best and wp.abs(y) <= h[1] and m + k * y >= 0.0 and facing < 0.0:
                 best = t
     if wp.abs(d[1]) > 1.0e-9:
-        side = 1.0
+        side = float(1.0)
         r = h[0]
         if d[1] > 0.0:
-            side = -1.0
+            side = float(-1.0)
             r = h[2]
         t = (side * h[1] - o[1]) / d[1]
         x = o[0] + t * d[0]
@@ -133,8 +134,8 @@ def prism_normal(h: wp.vec3, side: float):
 
 @wp.func
 def hit_prism(o: wp.vec3, d: wp.vec3, h: wp.vec3):
-    lo = -1.0e30
-    hi = 1.0e30
+    lo = float(-1.0e30)
+    hi = float(1.0e30)
     for i in range(5):
         n = wp.vec3(1.0, 0.0, 0.0)
         limit = h[0]
@@ -365,7 +366,7 @@ def shade(s: SceneArrays, i: int, p: wp.vec3, d: wp.vec3, t: float, pixel: float
     local = to_local(p - s.center[i], s.turn[i])
     n_local = local_normal(s.shape[i], local, s.half[i])
     n = to_world(n_local, s.turn[i])
-    # Between the short and the long axis of the footprint: less blur than the one, less aliasing than the other.
+    # Between the short and the long axis of the footprint: less blur than one, less aliasing than the other.
     slant = wp.sqrt(wp.max(wp.abs(wp.dot(n, d)), 0.02))
     base = albedo(s, i, local, n_local, t * pixel / slant)
     colour = wp.vec3(base[0], base[1], base[2])
@@ -377,8 +378,8 @@ def shade(s: SceneArrays, i: int, p: wp.vec3, d: wp.vec3, t: float, pixel: float
     start = p + n * (0.002 + 1.0e-4 * t)
     for k in range(s.light_count):
         way = wp.vec3(s.lights[k, 1], s.lights[k, 2], s.lights[k, 3])
-        reach = 1.0e6
-        fall = 1.0
+        reach = float(1.0e6)
+        fall = float(1.0)
         if s.lights[k, 0] > 0.5:
             way = way - start
             reach = wp.length(way)
@@ -387,9 +388,8 @@ def shade(s: SceneArrays, i: int, p: wp.vec3, d: wp.vec3, t: float, pixel: float
         cosine = wp.dot(n, way)
         if cosine > 0.0:
             lit = cosine * fall
-            if s.lights[k, 7] > 0.5:
-                if blocked(s, start, way, reach * 0.93):
-                    lit = 0.0
+            if s.lights[k, 7] > 0.5 and blocked(s, start, way, reach * 0.93):
+                lit = 0.0
             light = light + wp.vec3(s.lights[k, 4], s.lights[k, 5], s.lights[k, 6]) * lit
     colour = wp.cw_mul(colour, light)
     if s.haze > 0.0:
@@ -411,8 +411,8 @@ def trace_kernel(
 ):
     tid = wp.tid()
     d = rotation * rays[tid]
-    best = 1.0e30
-    winner = -1
+    best = float(1.0e30)
+    winner = int(-1)
     for i in range(s.count):
         if s.near[i] > best:
             break
