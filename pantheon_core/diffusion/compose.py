@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..check import check_erp, check_shape
 from ..errors import InputError
+from ..render import pull_push
 
 __all__ = ["compose_with_scaffold"]
 
@@ -17,9 +18,9 @@ def compose_with_scaffold(
 ) -> Tensor:
     """Put covered pixels back to the scaffold's, and shift painted ones so that no border shows.
 
-    The difference scaffold - decoded, known where the scaffold covers, is extended smoothly over the holes
-    (a membrane) and added. Where the model's colours are off by a constant or drift slowly, the holes are
-    corrected with their surroundings.
+    The difference scaffold - decoded, known where the scaffold covers, is extended smoothly over the
+    holes (a membrane) and added. Where the model's colours are off by a constant or drift slowly, the holes
+    are corrected with their surroundings.
 
     Args:
         decoded: (T, 3, H, W) rgb 0..1.
@@ -27,7 +28,8 @@ def compose_with_scaffold(
         coverage: (T, H, W) bool.
         strength: 0 returns `decoded` as it is, 1 the scaffold wherever it covers (from `feather` pixels
             inside its border on).
-        feather: width in pixels over which the scaffold's fine detail fades in from the border; 0 for a hard cut.
+        feather: width in pixels over which the scaffold's fine detail fades in from the border; 0 for a
+            hard cut.
 
     Returns:
         (T, 3, H, W) float32 rgb 0..1.
@@ -56,8 +58,6 @@ def compose_with_scaffold(
 def _compose_frame(
     decoded: Tensor, scaffold: Tensor, covered: Tensor, strength: float, feather: int
 ) -> Tensor:
-    from ..render import pull_push
-
     if not bool(covered.any()):
         return decoded
     shift = scaffold - decoded

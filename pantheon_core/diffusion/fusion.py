@@ -1,8 +1,8 @@
 """Latent fusion: a forward path from the start anchor and a time-reversed path from the end anchor, blended.
 
-Source: Feng et al., Explorative Inbetweening of Time and Space (2024, arXiv 2403.14611). At a given x and sigma
-an Euler step is affine in x0, so blending the predictions x0 is blending the stepped latents; and it serves any
-other sampler.
+Source: Feng et al., Explorative Inbetweening of Time and Space (2024, arXiv 2403.14611). At a given x and
+sigma an Euler step is affine in x0, so blending the predictions x0 is blending the stepped latents; and it
+serves any other sampler.
 """
 
 from __future__ import annotations
