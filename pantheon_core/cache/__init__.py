@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from ._from_erp import cache_from_erp
+from ._merge import merge_caches
+from ._ply import load_ply, save_ply
 from ._pull_push import pull_push
 from ._types import CacheSettings, PointCache, SkyLayer
 
-__all__ = ["CacheSettings", "PointCache", "SkyLayer", "cache_from_erp", "pull_push"]
+__all__ = [
+    "CacheSettings",
+    "PointCache",
+    "SkyLayer",
+    "cache_from_erp",
+    "load_ply",
+    "merge_caches",
+    "pull_push",
+    "save_ply",
+]

@@ -100,7 +100,7 @@ def _check_distance(distance: Tensor, use: Tensor) -> None:
 def _vertices(
     rgb: Tensor, distance: Tensor, confidence: Tensor, use: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """All pixels and then the two poles: (V, 3) camera-frame points, (V, 3) colours, (V,) confidence, (V,) keep.
+    """All pixels, then the poles: (V, 3) camera-frame points, (V, 3) colours, (V,) confidence, (V,) keep.
 
     A pole's distance is the harmonic mean of its ring, which is exact for a plane. It is left out when most
     of the ring is missing.

@@ -19,6 +19,7 @@ __all__ = [
     "EDGE_BIAS",
     "FARTHEST",
     "ON_EDGE",
+    "Part",
     "RenderedFrame",
     "Scene",
     "direction_tables",
@@ -53,19 +54,32 @@ class RenderedFrame:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Scene:
-    """A cache made ready: (N, 3) points, (N, 3) colours, (N,) anchors, (M, 3) int32 triangles that turn their
-    front to their anchor, (M,) uint8 edge flags, (K,) int32 bare points and their (K,) radii in the cache's
-    unit, sky or None.
+class Part:
+    """What one anchor gave, drawn by itself so that anchors can be blended.
+
+    Attributes:
+        triangles: (M, 3) int32, their front turned to the anchor.
+        edge: (M,) uint8, 1 where a triangle only hides.
+        bare: (K,) int32, points that no surface shows.
+        bare_radius: (K,) one source pixel's width at the point, in the cache's unit; 0 where unknown.
+        center: (3,) where the anchor stood.
     """
 
-    points: Tensor
-    colors: Tensor
-    anchor: Tensor
     triangles: Tensor
     edge: Tensor
     bare: Tensor
     bare_radius: Tensor
+    center: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scene:
+    """A cache made ready: (N, 3) points, (N, 3) uint8 colours, (N,) int16 anchors, parts, sky or None."""
+
+    points: Tensor
+    colors: Tensor
+    anchor: Tensor
+    parts: tuple[Part, ...]
     sky_rgb: Tensor | None
     sky_mask: Tensor | None
 
@@ -92,24 +106,43 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
     covered = torch.zeros(len(points), dtype=torch.bool, device=device)
     covered[triangles[edge == 0].long().reshape(-1)] = True
     bare = (~covered).nonzero()[:, 0]
+    of = anchor[bare].long()
     if cache.anchor_pixel_angle is None:
         radius = points.new_zeros(len(bare))
     else:
-        of = anchor[bare].long()
-        angle = cache.anchor_pixel_angle.to(points)[of]
-        radius = angle * (points[bare] - centers[of]).norm(dim=-1)
+        radius = cache.anchor_pixel_angle.to(points)[of] * (points[bare] - centers[of]).norm(dim=-1)
     sky = cache.sky
     return Scene(
         points=points,
         colors=cache.colors.to(device).contiguous(),
         anchor=anchor,
-        triangles=triangles,
-        edge=edge,
-        bare=bare.to(torch.int32),
-        bare_radius=radius,
+        parts=_parts(triangles, edge, bare.to(torch.int32), radius, anchor, centers),
         sky_rgb=None if sky is None else sky.rgb.to(device).float().contiguous(),
         sky_mask=None if sky is None else sky.mask.to(device).contiguous(),
     )
+
+
+def _parts(
+    triangles: Tensor, edge: Tensor, bare: Tensor, radius: Tensor, anchor: Tensor, centers: Tensor
+) -> tuple[Part, ...]:
+    """One part for every anchor; a cloud without a surface, or of one anchor, is drawn whole."""
+    if len(centers) == 1 or not len(triangles):
+        whole = Part(triangles=triangles, edge=edge, bare=bare, bare_radius=radius, center=centers[0])
+        return (whole,)
+    of_triangle, of_bare = anchor[triangles[:, 0].long()], anchor[bare.long()]
+    parts = []
+    for index, center in enumerate(centers):
+        mine, my_bare = of_triangle == index, of_bare == index
+        if bool(mine.any()) or bool(my_bare.any()):
+            part = Part(
+                triangles=triangles[mine],
+                edge=edge[mine],
+                bare=bare[my_bare],
+                bare_radius=radius[my_bare],
+                center=center,
+            )
+            parts.append(part)
+    return tuple(parts)
 
 
 def _face_anchor(points: Tensor, triangles: Tensor, centers: Tensor, anchor: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..geometry import sample_erp
+from ._layers import BACK, Layer, blend_layers
 from ._scene import (
     BLEND_DEPTH,
     CAP_CORE,
@@ -17,6 +18,7 @@ from ._scene import (
     EDGE_BIAS,
     FARTHEST,
     ON_EDGE,
+    Part,
     RenderedFrame,
     Scene,
     direction_tables,
@@ -25,6 +27,7 @@ from ._scene import (
 __all__ = ["TorchRenderer"]
 
 _PAIRS = 1 << 21  # (triangle, pixel) pairs tested at once: bounds the memory to some 300 MB
+_TRIANGLES = 1 << 20  # triangles whose boxes are found at once
 _EMPTY = torch.iinfo(torch.int64).max
 
 
@@ -45,21 +48,26 @@ class TorchRenderer:
         pose = T_world_cam.detach().to(scene.points)
         cam = (scene.points - pose[:3, 3]) @ pose[:3, :3]
         pixel = self._pixels(cam)
-        keys = torch.full((height * width,), _EMPTY, dtype=torch.int64, device=cam.device)
-        for part in scene.triangles.split(1 << 20) if len(scene.triangles) else ():
-            self._raster(cam, pixel, part, (part.data_ptr() - scene.triangles.data_ptr()) // 12, keys)
-        rgb, t, covered, who, limit = self._surface(cam, keys)
-        empty = keys == _EMPTY
-        if len(scene.bare):
-            empty &= ~self._caps(cam, pixel, limit, rgb, t, covered, who)
+        layers = [self._layer(part, cam, pixel) for part in scene.parts]
+        layer = blend_layers(layers, scene.parts, pose[:3, 3])
         if scene.sky_rgb is not None and scene.sky_mask is not None:
-            self._sky(pose[:3, :3], empty, rgb, covered)
+            self._sky(pose[:3, :3], layer)
         return RenderedFrame(
-            rgb=rgb.T.reshape(3, height, width).contiguous(),
-            distance=t.view(height, width),
-            coverage=covered.view(height, width),
-            anchor=who.view(height, width),
+            rgb=layer.rgb.view(3, height, width),
+            distance=layer.distance.view(height, width),
+            coverage=layer.coverage.view(height, width),
+            anchor=layer.anchor.clamp_min(-1).view(height, width),
         )
+
+    def _layer(self, part: Part, cam: Tensor, pixel: Tensor) -> Layer:
+        """Surface and bare points of one part."""
+        keys = torch.full((self._height * self._width,), _EMPTY, dtype=torch.int64, device=cam.device)
+        for first in range(0, len(part.triangles), _TRIANGLES):
+            self._raster(part, cam, pixel, first, keys)
+        layer = self._surface(part, cam, keys)
+        if len(part.bare):
+            self._caps(part, cam, pixel, layer)
+        return layer
 
     def _pixels(self, points: Tensor) -> Tensor:
         x, y, z = points.unbind(-1)
@@ -111,8 +119,8 @@ class TorchRenderer:
         x1 = torch.minimum(x1, x0 + width - 1)
         return torch.stack((x0, x1, y0, y1), -1).long(), around
 
-    def _raster(self, cam: Tensor, pixel: Tensor, triangles: Tensor, first: int, keys: Tensor) -> None:
-        corners = triangles.long()
+    def _raster(self, part: Part, cam: Tensor, pixel: Tensor, first: int, keys: Tensor) -> None:
+        corners = part.triangles[first : first + _TRIANGLES].long()
         box, around = self._triangle_box(pixel, corners)
         if bool(around.any()):
             box[around] = self._pole_box(cam, corners[around], box[around])
@@ -123,7 +131,7 @@ class TorchRenderer:
         normals, plane, det = _planes(cam, corners)
         sign = det.sign()
         slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
-        hides = (sign < 0) | (self._scene.edge[number] != 0)
+        hides = (sign < 0) | (part.edge[number] != 0)
         factor = torch.where(hides, EDGE_BIAS, 1.0)
         for item, where in self._expand(box):
             d = self._rays[where]
@@ -148,30 +156,33 @@ class TorchRenderer:
         out[south | ~north, 3] = self._height - 1
         return out
 
-    def _surface(self, cam: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """(P, 3) rgb, (P,) distance, coverage, anchor, and the limit: how near a cap must be, < 0 over a surface."""
+    def _surface(self, part: Part, cam: Tensor, keys: Tensor) -> Layer:
+        """Depth keys to colours."""
         scene, pixels = self._scene, len(keys)
-        rgb = cam.new_zeros(pixels, 3)
-        t = cam.new_zeros(pixels)
-        covered = torch.zeros(pixels, dtype=torch.bool, device=cam.device)
-        who = torch.full((pixels,), -1, dtype=torch.int16, device=cam.device)
-        limit = cam.new_full((pixels,), FARTHEST)
+        layer = Layer(
+            rgb=cam.new_zeros(3, pixels),
+            distance=cam.new_zeros(pixels),
+            coverage=torch.zeros(pixels, dtype=torch.bool, device=cam.device),
+            anchor=torch.full((pixels,), -1, dtype=torch.int16, device=cam.device),
+            limit=cam.new_full((pixels,), FARTHEST),
+        )
         hit = (keys != _EMPTY).nonzero()[:, 0]
-        near = (keys[hit] >> 32).to(torch.int32).view(torch.float32)
+        t = (keys[hit] >> 32).to(torch.int32).view(torch.float32)
         face = keys[hit] & 0xFFFFFFFF
-        normals, _, det = _planes(cam, scene.triangles[face].long())
-        solid = (det > 0) & (scene.edge[face] == 0)
-        limit[hit] = near * torch.where(solid, BLEND_DEPTH - 1, 1 + BLEND_DEPTH)
-        hit, face, normals, near = hit[solid], face[solid], normals[solid], near[solid]
-        d = self._rays[hit]
-        corners = scene.triangles[face].long()
-        weight = (normals * d[:, None]).sum(-1).clamp_min(0)
+        corners = part.triangles[face].long()
+        normals, _, det = _planes(cam, corners)
+        solid = (det > 0) & (part.edge[face] == 0)
+        layer.limit[hit] = t * torch.where(solid, BLEND_DEPTH - 1, 1 + BLEND_DEPTH)
+        layer.anchor[hit[det < 0]] = BACK
+        hit, t, corners, normals = hit[solid], t[solid], corners[solid], normals[solid]
+        weight = (normals * self._rays[hit][:, None]).sum(-1).clamp_min(0)
         color = scene.colors[corners].float()
-        rgb[hit] = (weight[..., None] * color).sum(1) / (weight.sum(-1, keepdim=True) * 255)
-        t[hit] = near
-        covered[hit] = True
-        who[hit] = scene.anchor[corners[:, 0]]
-        return rgb, t, covered, who, limit
+        mixed = (weight[..., None] * color).sum(1) / (weight.sum(-1, keepdim=True) * 255)
+        layer.rgb[:, hit] = mixed.T
+        layer.distance[hit] = t
+        layer.coverage[hit] = True
+        layer.anchor[hit] = scene.anchor[corners[:, 0]]
+        return layer
 
     def _cap_box(self, pixel: Tensor, angle: Tensor) -> Tensor:
         height, width = self._height, self._width
@@ -187,20 +198,17 @@ class TorchRenderer:
         x0, x1 = torch.where(full, 0.0, x0), torch.where(full, width - 1.0, x1)
         return torch.stack((x0, x1, y0, y1), -1).long()
 
-    def _caps(
-        self, cam: Tensor, pixel: Tensor, limit: Tensor, rgb: Tensor, t: Tensor, covered: Tensor, who: Tensor
-    ) -> Tensor:
-        """Draw the bare points over what is there; (P,) bool, where one is seen."""
-        scene = self._scene
-        of = scene.bare.long()
+    def _caps(self, part: Part, cam: Tensor, pixel: Tensor, layer: Layer) -> None:
+        """Draw the bare points over what is there."""
+        of, limit = part.bare.long(), layer.limit
         far = cam[of].norm(dim=-1)
         step = math.pi / self._height
-        angle = CAP_SCALE * torch.maximum(far.new_tensor(step), scene.bare_radius / far)
+        angle = CAP_SCALE * torch.maximum(far.new_tensor(step), part.bare_radius / far)
         angle = angle.clamp_max(max(CAP_MAX, CAP_SCALE * step))
         chord = (2 * torch.sin(0.5 * angle)).square()
         ahead = cam[of] / far[:, None]
         box = self._cap_box(pixel[of], angle)
-        box[~(far > 0), 1] = -1_000_000
+        box[~(far > 0), 1] = box[~(far > 0), 0] - 1  # a point in the camera has no direction
         keys = torch.full((len(limit),), _EMPTY, dtype=torch.int64, device=cam.device)
         for item, where in self._expand(box):
             u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
@@ -208,38 +216,36 @@ class TorchRenderer:
             item, where = item[near], where[near]
             keys.scatter_reduce_(0, where, (far[item].view(torch.int32).long() << 32) | item, "amin")
         nearest = (keys >> 32).to(torch.int32).view(torch.float32)
-        seen = keys != _EMPTY
         total = cam.new_zeros(len(limit), 5)
         for item, where in self._expand(box):
             u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
             near = _seen(far[item], u, limit[where]) & (far[item] <= nearest[where] * (1 + BLEND_DEPTH))
-            item, where, u = item[near], where[near], u[near]
-            weight = (1 - u).square() + 1e-6
-            value = torch.cat(
-                (scene.colors[of[item]].float() / 255, far[item, None], weight[:, None] * 0 + 1), -1
-            )
+            item, where = item[near], where[near]
+            weight = (1 - u[near]).square() + 1e-6
+            color = self._scene.colors[of[item]].float() / 255
+            value = torch.cat((color, far[item, None], torch.ones_like(far[item, None])), -1)
             total.index_add_(0, where, value * weight[:, None])
-        at = seen.nonzero()[:, 0]
-        rgb[at] = total[at, :3] / total[at, 4:]
-        t[at] = total[at, 3] / total[at, 4]
-        covered[at] = True
-        who[at] = scene.anchor[of[keys[at] & 0xFFFFFFFF]]
-        return seen
+        at = (keys != _EMPTY).nonzero()[:, 0]
+        mean = total[at, :4] / total[at, 4:]
+        layer.rgb[:, at] = mean[:, :3].T
+        layer.distance[at] = mean[:, 3]
+        layer.coverage[at] = True
+        layer.anchor[at] = self._scene.anchor[of[keys[at] & 0xFFFFFFFF]]
 
-    def _sky(self, R_world_cam: Tensor, empty: Tensor, rgb: Tensor, covered: Tensor) -> None:
+    def _sky(self, R_world_cam: Tensor, layer: Layer) -> None:
         sky_rgb, sky_mask = self._scene.sky_rgb, self._scene.sky_mask
         if sky_rgb is None or sky_mask is None:
             return
         rays = (self._rays @ R_world_cam.T).view(self._height, self._width, 3)
         seen = sample_erp(sky_mask[None].float(), rays, mode="nearest", antialias=False)[0].view(-1) > 0.5
-        seen &= empty
-        color = sample_erp(sky_rgb, rays, mode="bilinear", antialias=False).view(3, -1).T
-        rgb[seen] = color[seen]
-        covered[seen] = True
+        seen &= (layer.limit == FARTHEST) & ~layer.coverage
+        color = sample_erp(sky_rgb, rays, mode="bilinear", antialias=False).view(3, -1)
+        layer.rgb[:, seen] = color[:, seen]
+        layer.coverage[seen] = True
 
 
 def _seen(far: Tensor, u: Tensor, limit: Tensor) -> Tensor:
-    """Inside a cap and before what is there; over a surface only with the cap's core, a pixel's own extent."""
+    """Inside a cap and before what is there; over a surface (limit < 0) only with the cap's core."""
     return (far < limit.abs()) & (u < torch.where(limit > 0, 1.0, CAP_CORE))
 
 

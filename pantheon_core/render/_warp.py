@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import BackendUnavailableError
+from ._layers import Layer, blend_layers
 from ._scene import (
     BLEND_DEPTH,
     CAP_CORE,
@@ -16,17 +21,16 @@ from ._scene import (
     EDGE_BIAS,
     FARTHEST,
     ON_EDGE,
+    Part,
     RenderedFrame,
     Scene,
     direction_tables,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = ["WarpRenderer", "warp_available"]
 
 _EMPTY = torch.iinfo(torch.int64).max
+_log = logging.getLogger(__name__)
 
 
 def warp_available() -> bool:
@@ -36,6 +40,27 @@ def warp_available() -> bool:
     except ImportError:
         return False
     return True
+
+
+@contextmanager
+def _quietly(wp: ModuleType) -> Iterator[None]:
+    """Warp greets and reports compilation on standard output: hold that back, and put its level back."""
+    level = wp.config.log_level if hasattr(wp.config, "log_level") else wp.config.quiet
+    name, value = ("log_level", wp.LOG_ERROR) if hasattr(wp.config, "log_level") else ("quiet", True)
+    setattr(wp.config, name, value)
+    try:
+        yield
+    finally:
+        setattr(wp.config, name, level)
+
+
+class _Arrays:
+    """A part's tensors as Warp arrays."""
+
+    def __init__(self, wp: ModuleType, part: Part) -> None:
+        self.triangles, self.edge = wp.from_torch(part.triangles), wp.from_torch(part.edge)
+        self.bare, self.radius = wp.from_torch(part.bare), wp.from_torch(part.bare_radius)
+        self.triangle_count, self.bare_count = len(part.triangles), len(part.bare)
 
 
 class WarpRenderer:
@@ -52,28 +77,23 @@ class WarpRenderer:
             raise BackendUnavailableError(
                 'backend "warp" needs the package warp-lang: pip install warp-lang, or choose backend="torch"'
             ) from error
-        from . import _warp_kernels as kernels
-
-        wp.init()
-        self._wp, self._k = wp, kernels
-        self._scene, self._height = scene, height
         device = scene.points.device
-        self._torch_device = device
-        self._device = wp.device_from_torch(device)
-        wp.load_module(kernels, device=self._device)
-        self._columns, self._rows = direction_tables(height, device)
+        with _quietly(wp):
+            wp.init()
+            from . import _warp_kernels as kernels
+
+            self._device = wp.device_from_torch(device)
+            _log.debug("loading the Warp kernels; the first time on a machine compiles them")
+            wp.load_module(kernels, device=self._device)
+        self._wp, self._k = wp, kernels
+        self._scene, self._height, self._torch_device = scene, height, device
+        columns, rows = direction_tables(height, device)
+        self._tables = (wp.from_torch(columns, dtype=wp.vec2), wp.from_torch(rows, dtype=wp.vec2))
         self._points = wp.from_torch(scene.points, dtype=wp.vec3)
-        self._tables = (wp.from_torch(self._columns, dtype=wp.vec2), wp.from_torch(self._rows, dtype=wp.vec2))
-        none = torch.zeros
-        self._sky_rgb = wp.from_torch(
-            none((3, 0, 0), device=device) if scene.sky_rgb is None else scene.sky_rgb
-        )
-        mask = none((0, 0), dtype=torch.bool, device=device) if scene.sky_mask is None else scene.sky_mask
-        self._sky_mask = wp.from_torch(mask.to(torch.uint8))
-        self._colors = wp.from_torch(scene.colors)
-        self._anchor = wp.from_torch(scene.anchor)
-        self._triangles, self._edge = wp.from_torch(scene.triangles), wp.from_torch(scene.edge)
-        self._bare, self._radius = wp.from_torch(scene.bare), wp.from_torch(scene.bare_radius)
+        self._colors, self._anchor = wp.from_torch(scene.colors), wp.from_torch(scene.anchor)
+        self._parts = [_Arrays(wp, part) for part in scene.parts]
+        if scene.sky_rgb is not None and scene.sky_mask is not None:
+            self._sky = (wp.from_torch(scene.sky_rgb), wp.from_torch(scene.sky_mask.to(torch.uint8)))
 
     def __call__(self, T_world_cam: Tensor) -> RenderedFrame:
         """Render from a (4, 4) camera."""
@@ -83,7 +103,7 @@ class WarpRenderer:
         with self._wp.ScopedStream(stream):
             return self._frame(T_world_cam)
 
-    def _launch(self, kernel: Callable[..., None], dim: int, inputs: list[object]) -> None:
+    def _launch(self, kernel: Any, dim: int, inputs: list[Any]) -> None:
         if dim:
             self._wp.launch(kernel, dim=dim, inputs=inputs, device=self._device, record_tape=False)
 
@@ -91,46 +111,64 @@ class WarpRenderer:
         return torch.full(shape, value, dtype=dtype, device=self._torch_device)
 
     def _frame(self, T_world_cam: Tensor) -> RenderedFrame:
-        wp, k, scene = self._wp, self._k, self._scene
+        wp, scene = self._wp, self._scene
         height, width = self._height, 2 * self._height
-        pose = T_world_cam.detach().cpu().double()
-        R_world_cam = wp.mat33(*pose[:3, :3].reshape(-1).tolist())
-        R_cam_world = wp.mat33(*pose[:3, :3].T.reshape(-1).tolist())
-        count, pixels = len(scene.points), height * width
+        pose = T_world_cam.detach().cpu().float()
+        count = len(scene.points)
         cam = wp.from_torch(self._new((count, 3), 0, torch.float32), dtype=wp.vec3)
         pixel = wp.from_torch(self._new((count, 2), 0, torch.float32), dtype=wp.vec2)
-        center = wp.vec3(*pose[:3, 3].tolist())
+        to_camera = [wp.mat33(*pose[:3, :3].T.reshape(-1).tolist()), wp.vec3(*pose[:3, 3].tolist())]
         size = [float(width), float(height)]
-        self._launch(k.project, count, [self._points, R_cam_world, center, *size, cam, pixel])
-        keys = wp.from_torch(self._new((pixels,), _EMPTY, torch.int64))
-        mesh = [cam, pixel, self._triangles, self._edge]
-        self._launch(k.raster, len(scene.triangles), [*mesh, *self._tables, ON_EDGE, EDGE_BIAS, keys])
-        rgb = self._new((3, height, width), 0, torch.float32)
-        distance = self._new((height, width), 0, torch.float32)
-        coverage = self._new((height, width), 0, torch.uint8)
-        anchor = self._new((height, width), -1, torch.int16)
-        out = [
-            wp.from_torch(x) for x in (rgb.view(3, -1), distance.view(-1), coverage.view(-1), anchor.view(-1))
-        ]
-        limit = wp.from_torch(self._new((pixels,), FARTHEST, torch.float32))
-        if len(scene.triangles):
-            mesh = [keys, cam, self._triangles, self._edge, self._colors, self._anchor]
-            self._launch(k.surface, pixels, [*mesh, *self._tables, BLEND_DEPTH, *out, limit])
-        if len(scene.bare):
-            self._caps(cam, pixel, limit, out, pixels)
+        self._launch(self._k.project, count, [self._points, *to_camera, *size, cam, pixel])
+        layers = [self._layer(part, cam, pixel) for part in self._parts]
+        layer = blend_layers(layers, scene.parts, pose[:3, 3].to(self._torch_device))
+        coverage = layer.coverage.view(torch.uint8)
         if scene.sky_rgb is not None:
-            sky = [R_world_cam, self._sky_rgb, self._sky_mask]
-            self._launch(k.sky, pixels, [limit, FARTHEST, *self._tables, *sky, out[0], out[2]])
-        return RenderedFrame(rgb=rgb, distance=distance, coverage=coverage.view(torch.bool), anchor=anchor)
+            to_world = wp.mat33(*pose[:3, :3].reshape(-1).tolist())
+            out = [wp.from_torch(layer.rgb), wp.from_torch(coverage)]
+            limit = wp.from_torch(layer.limit)
+            self._launch(
+                self._k.sky, height * width, [limit, FARTHEST, *self._tables, to_world, *self._sky, *out]
+            )
+        return RenderedFrame(
+            rgb=layer.rgb.view(3, height, width),
+            distance=layer.distance.view(height, width),
+            coverage=coverage.view(torch.bool).view(height, width),
+            anchor=layer.anchor.clamp_min(-1).view(height, width),
+        )
 
-    def _caps(self, cam: object, pixel: object, limit: object, out: list[object], pixels: int) -> None:
+    def _layer(self, part: _Arrays, cam: Any, pixel: Any) -> Layer:
+        """Surface and bare points of one part."""
+        wp, k, pixels = self._wp, self._k, 2 * self._height * self._height
+        layer = Layer(
+            rgb=self._new((3, pixels), 0, torch.float32),
+            distance=self._new((pixels,), 0, torch.float32),
+            coverage=self._new((pixels,), 0, torch.bool),
+            anchor=self._new((pixels,), -1, torch.int16),
+            limit=self._new((pixels,), FARTHEST, torch.float32),
+        )
+        coverage = layer.coverage.view(torch.uint8)
+        out = [wp.from_torch(x) for x in (layer.rgb, layer.distance, coverage, layer.anchor)]
+        limit = wp.from_torch(layer.limit)
+        if part.triangle_count:
+            keys = wp.from_torch(self._new((pixels,), _EMPTY, torch.int64))
+            mesh = [cam, pixel, part.triangles, part.edge]
+            self._launch(k.raster, part.triangle_count, [*mesh, *self._tables, ON_EDGE, EDGE_BIAS, keys])
+            mesh = [keys, cam, part.triangles, part.edge, self._colors, self._anchor]
+            self._launch(k.surface, pixels, [*mesh, *self._tables, BLEND_DEPTH, *out, limit])
+        if part.bare_count:
+            self._caps(part, [cam, pixel], limit, out)
+        return layer
+
+    def _caps(self, part: _Arrays, vertices: list[Any], limit: Any, out: list[Any]) -> None:
         """Draw the bare points over what is there."""
-        wp, k, count = self._wp, self._k, len(self._scene.bare)
+        wp, k, pixels = self._wp, self._k, 2 * self._height * self._height
         keys = wp.from_torch(self._new((pixels,), _EMPTY, torch.int64))
         total = wp.from_torch(self._new((pixels, 4), 0, torch.float32), dtype=wp.vec4)
         total_t = wp.from_torch(self._new((pixels,), 0, torch.float32))
-        caps = [self._bare, self._radius, cam, pixel]
+        caps = [part.bare, part.radius, *vertices]
         shape = [*self._tables, CAP_SCALE, CAP_MAX, CAP_CORE, limit]
-        self._launch(k.caps_depth, count, [*caps, *shape, keys])
-        self._launch(k.caps_blend, count, [*caps, self._colors, *shape, BLEND_DEPTH, keys, total, total_t])
-        self._launch(k.caps_show, pixels, [self._bare, self._anchor, keys, total, total_t, *out])
+        self._launch(k.caps_depth, part.bare_count, [*caps, *shape, keys])
+        blend = [*shape, BLEND_DEPTH, keys, total, total_t]
+        self._launch(k.caps_blend, part.bare_count, [*caps, self._colors, *blend])
+        self._launch(k.caps_show, pixels, [part.bare, self._anchor, keys, total, total_t, *out])

@@ -1,3 +1,5 @@
+# type: ignore
+# Warp compiles this file's functions itself: their types are Warp's language, which pyright cannot read.
 """Warp kernels of the scaffold renderer: one source for CPU and CUDA. The torch twin is _torch.py.
 
 Everything is in the camera's frame. A depth key is (distance bits << 32) | index; the least one wins.
@@ -21,7 +23,7 @@ def wrap(dx: wp.float32, width: wp.float32) -> wp.float32:
 
 @wp.func
 def side(i: wp.int32, j: wp.int32, p: wp.vec3, q: wp.vec3) -> wp.vec3:
-    """p x q from the edge's difference, exactly opposite for the neighbour across the same edge."""
+    """Normal p x q from the edge's difference, exactly opposite for the neighbour across the same edge."""
     n = wp.cross(p, q - p)
     if i > j:
         n = -wp.cross(q, p - q)
@@ -327,6 +329,8 @@ def surface(
     t = wp.cast(wp.int32(key >> wp.int64(32)), wp.float32)
     if det < 0.0 or edge[f] != wp.uint8(0):
         limit[i] = t * (1.0 + depth)
+        if det < 0.0:
+            out_anchor[i] = wp.int16(-2)
         return
     limit[i] = -t * (1.0 - depth)
     wa = wp.max(wp.dot(d, side(ib, ic, b, c)), 0.0)
