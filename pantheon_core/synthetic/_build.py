@@ -38,7 +38,7 @@ def _mip_levels(image: Image, *, linear: bool = False) -> Image:
 
 
 class SceneBuilder:
-    """Primitives in plan coordinates: x right, z ahead, heights upwards from the floor, yaw about the vertical.
+    """Primitives in plan coordinates: x right, z ahead, heights up from the floor, yaw about the vertical.
 
     `at` gives a builder in a turned and shifted frame that adds to the same scene, so that a chair is written
     once in its own coordinates.
@@ -67,7 +67,7 @@ class SceneBuilder:
         return self._frame[0], self._frame[1], self._frame[3]
 
     def texture(self, names: str | Sequence[str]) -> int:
-        """Bake one of the named textures, chosen at random; "photo", "photo_once", "photo_framed" are crops."""
+        """Bake one of the names, chosen at random; "photo", "photo_once", "photo_framed" are crops."""
         name = names if isinstance(names, str) else str(self.rng.choice(list(names)))
         if name.startswith("photo") and not self.photos:
             name = {"photo": "plaster", "photo_once": "window_view", "photo_framed": "painting"}[name]

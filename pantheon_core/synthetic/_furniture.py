@@ -1,4 +1,4 @@
-"""Furniture and street furniture composed of primitives, each written in its own frame, facing +z (to the room)."""
+"""Furniture and street furniture of primitives, each in its own frame and facing +z (into the room)."""
 
 from __future__ import annotations
 

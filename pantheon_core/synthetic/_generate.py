@@ -28,8 +28,8 @@ def generate_scene(seed: int, kind: str = "any", *, photo_textures: bool = True)
     Args:
         seed: from 0. Even seeds are for training; seeds from `HOLDOUT_SEED` on are held out.
         kind: "room", "street", "garden", or "any" to let the seed choose.
-        photo_textures: use crops of the bundled photographs for some surfaces, pictures and skies. `courtyard`
-            and `meadow_sunrise` never appear in a scene.
+        photo_textures: use crops of the bundled photographs for some surfaces, pictures and skies; the
+            photographs `courtyard` and `meadow_sunrise` never appear in a scene.
 
     Returns:
         A scene whose world origin is a camera 1.2 to 1.8 m over the ground with clearance around it.

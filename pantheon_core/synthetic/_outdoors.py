@@ -102,7 +102,7 @@ def compose_street(b: SceneBuilder) -> dict:
         b.material(("asphalt", "asphalt", "stones", "tiles"), rng.uniform(1.5, 4.0), mottle=0.5),
     )
     pave = b.material(("tiles", "stones", "brick", "photo", "concrete"), rng.uniform(0.9, 2.0), mottle=0.3)
-    kerb, green = b.material("concrete", 1.0), b.material("leaves", 1.3, mottle=0.5)
+    kerb, green = b.material("concrete", 1.0), b.material("leaves", 0.9, mottle=0.5)
     bark, metal = b.material("bark", 0.6), b.material("concrete", 0.5)
     paint, glass, dark = b.material("plaster", 2.0), b.material("water", 3.0), b.material("asphalt", 1.0)
     glow = b.material("plaster", 1.0, emission=1.1)
@@ -217,7 +217,7 @@ def compose_garden(b: SceneBuilder) -> dict:
         lawn = b.material(("gravel", "photo"), rng.uniform(0.7, 1.6), mottle=0.7)
     b.box((0, 0, -0.5), (4000, 0.5, 4000), lawn)
     bark, wood = b.material("bark", 0.6), b.material(("planks", "wood"), 0.8)
-    greens = [b.material("leaves", rng.uniform(0.8, 2.2), mottle=0.6) for _ in range(4)]
+    greens = [b.material("leaves", rng.uniform(0.5, 1.3), mottle=0.6) for _ in range(4)]
     stone = b.material(("stones", "concrete", "gravel", "photo"), rng.uniform(0.8, 2.0), mottle=0.5)
     path = b.material(
         ("gravel", "stones", "tiles", "planks", "brick", "photo"), rng.uniform(0.7, 1.5), mottle=0.3

@@ -26,7 +26,7 @@ def _box_distance(local: Tensor, half: Tensor) -> Tensor:
 def scene_clearance(scene: Scene, points: Tensor) -> Tensor:
     """Distance of points (..., 3), metres, world, to the nearest surface; negative inside a solid.
 
-    Exact for boxes; for the round kinds never more than the distance to a box or ball around them.
+    Exact for boxes; for the other kinds a lower bound, so that what it calls free is free.
     """
     check_shape("points", points, "... 3")
     flat = points.to(scene.center).reshape(-1, 1, 3)
@@ -125,8 +125,8 @@ def _curve(rng: Generator, yaw: float, length: float, frames: int) -> tuple[np.n
 def scene_path(scene: Scene, seed: int, frames: int, fps: float, *, max_speed: float = 2.5) -> Tensor:
     """A camera path from the world origin that keeps `MIN_CLEARANCE` to everything.
 
-    Straight lines, arcs and walks of 0.3 m to 40 % of the free way, at most `max_speed`; the heading stays, or
-    turns with the motion, or looks around a little; always upright. The first camera is the identity.
+    Straight lines, arcs and walks of 0.3 m to 40 % of the free way, at most `max_speed`; the heading stays,
+    or turns with the motion, or looks around a little; always upright. The first camera is the identity.
 
     Args:
         scene: the scene.

@@ -14,7 +14,7 @@ from ._textures import SIZE, Image
 __all__ = ["HELD_IN", "photo_crop", "photo_sky", "photo_tile"]
 
 HELD_IN = ("city_rooftop", "garden_path", "hotel_room", "night_field", "photo_studio", "quay_sunset")
-_SKIES = {"city_rooftop": 32.0, "night_field": 14.0, "quay_sunset": 16.0}
+_SKIES = {"city_rooftop": 62.0, "night_field": 14.0, "quay_sunset": 30.0}
 """Photographs with open sky, and the elevation in degrees above which there is nothing else."""
 
 
@@ -67,7 +67,7 @@ def photo_tile(rng: Generator) -> Image:
 
 
 def photo_sky(rng: Generator, height: int) -> tuple[Image, str]:
-    """A sky (height, 2 height, 3), display-referred, of a photograph's open part drawn down to the horizon."""
+    """A sky (height, 2 height, 3), display-referred, of a photograph's open part, drawn down."""
     name = str(rng.choice(list(_SKIES)))
     lowest = np.deg2rad(_SKIES[name])
     lat = (0.5 - (np.arange(height) + 0.5) / height) * np.pi

@@ -1,4 +1,4 @@
-"""Rooms: walls with doors, windows and pictures, furniture, lamps; perhaps a second room behind an opening."""
+"""Rooms: walls with doors, windows and pictures, furniture, lamps; perhaps a second room."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ ridge along local x. SHELL: a box seen from inside.
 class Scene:
     """A static world of N textured primitives under a sky at infinity.
 
-    World axes are OpenCV's (+y down), metres; the origin is a good first camera position, upright, over ground
-    at y = `camera_height`.
+    World axes are OpenCV's (+y down), metres; the origin is a good first camera position, upright, over
+    ground at y = `camera_height`.
 
     Attributes:
         name: "room-12" and the like.

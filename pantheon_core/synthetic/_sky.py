@@ -56,7 +56,7 @@ def _procedural(rng: Generator, sun: Image) -> Image:
             weight = (f[..., 0] if dx else 1 - f[..., 0]) * (f[..., 1] if dy else 1 - f[..., 1])
             value = value + weight * noise[(y + dy) % SIZE, (x + dx) % SIZE]
     density = np.clip((value - 0.75 + 0.5 * cover) * 4, 0, 1)[..., None] * np.clip(up * 8, 0, 1)
-    cloud = np.clip(0.95 * horizon.max() - 0.45 * density * rng.uniform(0.1, 0.9), 0, 1)
+    cloud = np.clip(0.95 * horizon.max() - 0.4 * density * rng.uniform(0.05, 0.7), 0, 1)
     return np.clip(image + (cloud + 0.15 * horizon - image) * density, 0, 1).astype(np.float32)
 
 

@@ -31,9 +31,9 @@ def paint(rng: Generator, val: tuple[float, float]) -> Image:
     draw = rng.random()
     if draw < 0.55:
         return colour(rng, (0.05, 0.16), (0.02, 0.3), val)
-    if draw < 0.85:
+    if draw < 0.92:
         return colour(rng, (0.0, 1.0), (0.0, 0.22), val)
-    return colour(rng, (0.0, 1.0), (0.25, 0.6), val)
+    return colour(rng, (0.0, 1.0), (0.2, 0.5), val)
 
 
 def fractal_noise(rng: Generator, beta: float = 1.5, low: float = 1.0, aspect: float = 1.0) -> Image:
@@ -216,7 +216,7 @@ def bark(rng: Generator) -> Image:
 
 def fabric(rng: Generator) -> Image:
     """Woven cloth, plain, striped or checked."""
-    base = colour(rng, (0, 1), (0.1, 0.8), (0.2, 0.9))
+    base = paint(rng, (0.2, 0.9)) if rng.random() < 0.6 else colour(rng, (0, 1), (0.1, 0.65), (0.2, 0.8))
     image = base * (0.75 + 0.5 * fractal_noise(rng, 0.3, 8))[..., None]
     if rng.random() < 0.55:
         n = int(rng.choice([2, 4, 8]))
@@ -249,7 +249,7 @@ def wallpaper(rng: Generator) -> Image:
 
 def carpet(rng: Generator) -> Image:
     """A rug with four-fold motif, border and pile; meant to be stretched over one piece."""
-    field, ink, edge = (colour(rng, (0, 1), (0.1, 0.8), (0.15, 0.8)) for _ in range(3))
+    field, ink, edge = (colour(rng, (-0.1, 0.7), (0.1, 0.65), (0.15, 0.75)) for _ in range(3))
     motif = fractal_noise(rng, 1.2, 2)
     motif = motif + motif[::-1] + motif[:, ::-1] + motif[::-1, ::-1]
     image = _mix(field, ink, (motif > 2.0).astype(np.float32))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,19 +22,26 @@ def warp_available() -> bool:
     return find_spec("warp") is not None
 
 
-@lru_cache(maxsize=1)
-def _warp():
+@contextmanager
+def _quietly(wp: Any) -> Iterator[None]:
+    """No banner and no compile messages from Warp; its own setting comes back afterwards."""
+    name, value = ("log_level", wp.LOG_ERROR) if hasattr(wp.config, "log_level") else ("quiet", True)
+    before = getattr(wp.config, name)
+    setattr(wp.config, name, value)
+    try:
+        yield
+    finally:
+        setattr(wp.config, name, before)
+
+
+def _warp() -> Any:
     if not warp_available():
         raise BackendUnavailableError(
             'backend "warp" needs the package warp-lang: pip install warp-lang, or use backend="torch"'
         )
-    import warp as wp
+    import warp
 
-    if hasattr(wp.config, "log_level"):
-        wp.config.log_level = getattr(wp, "LOG_WARNING", 30)
-    wp.config.quiet = True
-    wp.init()
-    return wp
+    return warp
 
 
 def trace_rays(
@@ -43,6 +52,13 @@ def trace_rays(
     `pixel` is the angle between neighbouring rays in radians, for the texture filter.
     """
     wp = _warp()
+    with _quietly(wp):
+        return _launch(wp, scene, rays, T_world_cam, pixel, shaded)
+
+
+def _launch(
+    wp: Any, scene: Scene, rays: Tensor, T_world_cam: Tensor, pixel: float, shaded: bool
+) -> tuple[Tensor, Tensor]:
     from ._warp_kernels import SceneArrays, trace_kernel
 
     device = wp.device_from_torch(scene.device)
@@ -51,7 +67,7 @@ def trace_rays(
     near, order = near.sort(stable=True)
     held: list[Tensor] = []
 
-    def give(tensor: Tensor, dtype: object) -> object:
+    def give(tensor: Tensor, dtype: Any) -> Any:
         held.append(tensor.contiguous())
         return wp.from_torch(held[-1], dtype=dtype)
 
