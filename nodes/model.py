@@ -1,0 +1,143 @@
+"""The generator into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import comfy.model_management
+import comfy.model_patcher
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from .host import MODEL_FOLDER
+from .schema import Model, schema
+from .types import LoadedModel
+
+BUNDLED = "pantheon-tiny (bundled)"
+_BUNDLED_WEIGHTS = "pantheon_tiny"
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def _diffusers_folders() -> list[str]:
+    """Folders in the model folder that hold a diffusers model: unet/, vae/, image_encoder/."""
+    roots = [Path(root) for root in folder_paths.get_folder_paths(MODEL_FOLDER)]
+    return sorted(path.parent.name + "/" for root in roots for path in root.glob("*/unet") if path.is_dir())
+
+
+def _choices() -> list[str]:
+    files = [name for name in folder_paths.get_filename_list(MODEL_FOLDER) if name.endswith(".safetensors")]
+    # The parts of a diffusers folder are no checkpoints of their own.
+    folders = _diffusers_folders()
+    files = (
+        [name for name in files if not name.replace("\\", "/").startswith(tuple(folders))]
+        if folders
+        else files
+    )
+    return [BUNDLED, *files, *folders]
+
+
+def _locate(name: str) -> Path:
+    """The file or folder behind a choice.
+
+    Raises:
+        BackendUnavailableError: the bundled weights are missing.
+        FileNotFoundError: no such file in the model folders.
+    """
+    from ..pantheon_core.assets import weights_path
+
+    if name == BUNDLED:
+        return weights_path(_BUNDLED_WEIGHTS)
+    if name.endswith("/"):
+        for root in folder_paths.get_folder_paths(MODEL_FOLDER):
+            if (Path(root) / name).is_dir():
+                return Path(root) / name
+    return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
+
+
+class _Holder(torch.nn.Module):
+    """What the host's ModelPatcher can manage: it wants to set `device`, which the model computes itself."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.pantheon = model
+        self.device = torch.device("cpu")
+
+
+class PantheonModelLoader(io.ComfyNode):
+    """A checkpoint from disk."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """A file and a precision."""
+        return schema(
+            "PantheonModelLoader",
+            stage="5 Generate",
+            display_name="Load Pantheon Model",
+            description="Loads the video model that paints the scaffold. The bundled pantheon-tiny is "
+            "small and was trained on made-up scenes only: it shows how everything works. Own checkpoints "
+            "go to models/pantheon360.",
+            search_aliases=["svd", "stable video diffusion", "checkpoint", "pantheon360"],
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=_choices(),
+                    default=BUNDLED,
+                    tooltip="The bundled model, a .safetensors file made by this project, or a folder in "
+                    "diffusers' layout (unet, vae, image_encoder), both in models/pantheon360.",
+                ),
+                io.Combo.Input(
+                    "dtype",
+                    options=["auto", *_DTYPES],
+                    default="auto",
+                    tooltip="Precision of the weights. Auto takes float32 on the CPU, and 16 bits on "
+                    "graphics cards that are fast with them.",
+                ),
+            ],
+            outputs=[Model.Output(display_name="model", tooltip="For the Pantheon sampler.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, checkpoint: str = BUNDLED) -> bool | str:
+        """Say which file is missing, and where it belongs."""
+        from ..pantheon_core.errors import BackendUnavailableError
+
+        try:
+            _locate(checkpoint)
+        except FileNotFoundError:
+            folder = folder_paths.get_folder_paths(MODEL_FOLDER)[0]
+            return f"The checkpoint '{checkpoint}' is not in {folder}. Put it there and press R to refresh."
+        except BackendUnavailableError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, checkpoint: str, dtype: str) -> tuple[str, ...]:
+        """Size and time of the file: a replaced one is loaded again."""
+        try:
+            path = _locate(checkpoint)
+        except (FileNotFoundError, ImportError):
+            return (checkpoint, dtype)
+        files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+        stats = [file.stat() for file in files]
+        return (
+            dtype,
+            *(f"{file}:{stat.st_size}:{stat.st_mtime_ns}" for file, stat in zip(files, stats, strict=True)),
+        )
+
+    @classmethod
+    def execute(cls, checkpoint: str, dtype: str) -> io.NodeOutput:
+        """Load to the host's offload device; the sampler asks the host to move it."""
+        from ..pantheon_core.diffusion import load_model
+
+        device = comfy.model_management.get_torch_device()
+        if dtype == "auto":
+            half = comfy.model_management.should_use_fp16(device)
+            wanted = torch.float16 if half else torch.float32
+        else:
+            wanted = _DTYPES[dtype]
+        model = load_model(_locate(checkpoint), dtype=wanted)
+        patcher = comfy.model_patcher.ModelPatcher(
+            _Holder(model), load_device=device, offload_device=comfy.model_management.unet_offload_device()
+        )
+        return io.NodeOutput(LoadedModel(model=model, patcher=patcher))

@@ -1,0 +1,169 @@
+"""The scaffold becomes a video."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+
+from .convert import to_image
+from .host import progress_with_preview
+from .schema import Fusion, Model, Scaffold, advanced, schema
+from .types import LoadedModel
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..pantheon_core.apps import Scaffold as RenderedScaffold
+    from ..pantheon_core.diffusion import FusionSettings
+
+# Stable Video Diffusion needs about so much beside its weights; other loaded models make room for it.
+_BYTES_PER_PIXEL = 1200
+_PREVIEW_WIDTH = 512
+
+
+class PantheonSampler(io.ComfyNode):
+    """Denoises the video over its scaffold."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Model, scaffold, and the sampler's settings."""
+        return schema(
+            "PantheonSampler",
+            stage="5 Generate",
+            display_name="Pantheon Sampler (360°)",
+            description="Paints the scaffold: fills what the photographs did not see, and makes the "
+            "frames one video. Seamless around the sphere. The same seed gives the same video.",
+            search_aliases=["ksampler", "360 video", "svd sampler", "generate panorama video"],
+            inputs=[
+                Model.Input("model", tooltip="From Load Pantheon Model."),
+                Scaffold.Input("scaffold", tooltip="From Render Scaffold. It carries the true panoramas."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip="Of all noise; drawn on the CPU, so that it does not depend on the graphics "
+                    "card.",
+                ),
+                io.Int.Input(
+                    "steps", default=12, min=1, max=200, tooltip="Denoising steps. More is slower and finer."
+                ),
+                io.Float.Input(
+                    "guidance_min",
+                    default=1.0,
+                    min=0.0,
+                    max=20.0,
+                    step=0.1,
+                    tooltip="How strongly the first frame is held to the photograph. It rises over the "
+                    "frames.",
+                ),
+                io.Float.Input(
+                    "guidance_max",
+                    default=1.0,
+                    min=0.0,
+                    max=20.0,
+                    step=0.1,
+                    tooltip="The same at the last frame. If both are 1, sampling takes half the time; "
+                    "Stable Video Diffusion likes 3.",
+                ),
+                io.Float.Input(
+                    "keep_scaffold",
+                    default=-1.0,
+                    min=-1.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="How far the video keeps the scaffold's own pixels where it covers: 0 takes "
+                    "the model's everywhere, 1 paints only the holes. -1 is what the model was made for.",
+                ),
+                advanced(
+                    io.Boolean.Input,
+                    "spherical",
+                    default=True,
+                    tooltip="Let the network see around the left and right border, so that no seam shows.",
+                ),
+                advanced(
+                    io.Float.Input,
+                    "motion_bucket",
+                    default=127.0,
+                    min=0.0,
+                    max=255.0,
+                    step=1.0,
+                    tooltip="How much movement the model is told to expect.",
+                ),
+                advanced(
+                    io.Float.Input,
+                    "noise_aug",
+                    default=0.02,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Noise on the scaffold before the model sees it. More frees the model from "
+                    "its faults.",
+                ),
+                advanced(
+                    io.Int.Input,
+                    "decode_chunk",
+                    default=8,
+                    min=3,
+                    max=64,
+                    tooltip="Frames decoded together. Less needs less memory.",
+                ),
+                Fusion.Input(
+                    "fusion",
+                    optional=True,
+                    tooltip="From Dual-Anchor Latent Fusion, for a path that ends on a second panorama.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The video's latents, one per frame."),
+                io.Image.Output(display_name="images", tooltip="The video's frames."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: LoadedModel,
+        scaffold: RenderedScaffold,
+        keep_scaffold: float,
+        fusion: FusionSettings | None = None,
+        **settings,
+    ) -> io.NodeOutput:
+        """Let the host make room, sample with previews, unpack."""
+        from ..pantheon_core.diffusion import SamplerSettings, generate
+
+        report, show = progress_with_preview()
+        pixels = scaffold.coverage.numel()
+        comfy.model_management.load_models_gpu(
+            [model.patcher], memory_required=pixels * _BYTES_PER_PIXEL, force_full_load=True
+        )
+        made = generate(
+            model.model,
+            scaffold.rgb,
+            scaffold.coverage,
+            list(scaffold.anchors),
+            settings=SamplerSettings(
+                fps=scaffold.trajectory.fps,
+                keep_scaffold=None if keep_scaffold < 0 else keep_scaffold,
+                **settings,
+            ),
+            fusion=fusion,
+            progress=report,
+            preview=lambda _step, frames: show(_middle_frame(frames)),
+        )
+        # The host keeps latents unscaled, as its VAE decoder takes them.
+        samples = made.latents[0] / model.model.scaling_factor
+        return io.NodeOutput({"samples": samples}, to_image(made.frames))
+
+
+def _middle_frame(frames: torch.Tensor) -> Image:
+    """The frame in the middle of the video, the one farthest from any photograph, large enough to look at."""
+    from PIL import Image
+
+    frame = frames[len(frames) // 2]
+    pixels = (frame.movedim(0, -1).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return Image.fromarray(pixels).resize((_PREVIEW_WIDTH, _PREVIEW_WIDTH // 2), Image.Resampling.BICUBIC)
