@@ -162,35 +162,45 @@ def _check_mode(erp: Tensor, mode: str) -> None:
 
 
 def _sample_supersampled(erp: Tensor, rays: Tensor, mode: SampleMode) -> Tensor:
-    dx, across = _steps(rays, dim=-2)
-    dy, down = _steps(rays, dim=-3)
+    unit = torch.nn.functional.normalize(rays, dim=-1)
+    across, down = _largest_step(unit, dim=-2), _largest_step(unit, dim=-3)
     while max(across, down) * erp.shape[-2] / math.pi > _MAX_SAMPLES and erp.shape[-2] > 1:
         erp = resize_erp(erp, erp.shape[-2] // 2)
     # 5 % of slack: a footprint of 8.01 pixels needs no ninth sample.
     columns, rows = (max(1, math.ceil(step * erp.shape[-2] / math.pi - 0.05)) for step in (across, down))
     if columns == rows == 1:
         return _sample(erp, rays, mode)
+    # Rays between the grid's by a Taylor series of second order: straight steps would cut the corner where
+    # rows of a coarse panorama curve, and run past it at the poles.
+    dx, dy = _gradient(unit, dim=-2), _gradient(unit, dim=-3)
+    dxx, dyy, dxy = _gradient(dx, dim=-2), _gradient(dy, dim=-3), _gradient(dx, dim=-3)
     total: Tensor | None = None
     for j in range(rows):
+        v = (j + 0.5) / rows - 0.5
+        row, slope = unit + v * dy + (v * v / 2) * dyy, dx + v * dxy
         for i in range(columns):
-            shifted = rays + ((i + 0.5) / columns - 0.5) * dx + ((j + 0.5) / rows - 0.5) * dy
-            part = _sample(erp, shifted, mode)
+            u = (i + 0.5) / columns - 0.5
+            part = _sample(erp, row + u * slope + (u * u / 2) * dxx, mode)
             total = part if total is None else total + part
     if total is None:
         raise ShapeError(f"rays: expected a grid with at least one ray, got {tuple(rays.shape)}")
     return total / (rows * columns)
 
 
-def _steps(rays: Tensor, *, dim: int) -> tuple[Tensor, float]:
-    """Change of the unit ray from one pixel to the next along an axis, and its largest angle in radians."""
-    count = rays.shape[dim]
-    if count < 2 or rays.numel() == 0:
-        return torch.zeros_like(rays), 0.0
-    unit = torch.nn.functional.normalize(rays, dim=-1)
-    (step,) = torch.gradient(unit, dim=dim, edge_order=2 if count > 2 else 1)
+def _largest_step(unit: Tensor, *, dim: int) -> float:
+    """Largest angle in radians between neighbouring unit rays along an axis."""
+    if unit.shape[dim] < 2 or unit.numel() == 0:
+        return 0.0
     chord = unit.diff(dim=dim).norm(dim=-1).max()
-    # The rays need not be of unit length: the step is scaled back to the length of its ray.
-    return step * rays.norm(dim=-1, keepdim=True), 2 * math.asin(min(1.0, float(chord) / 2))
+    return 2 * math.asin(min(1.0, float(chord) / 2))
+
+
+def _gradient(field: Tensor, *, dim: int) -> Tensor:
+    """Change per pixel along an axis, by central differences, one-sided of second order at the ends."""
+    count = field.shape[dim]
+    if count < 2:
+        return torch.zeros_like(field)
+    return torch.gradient(field, dim=dim, edge_order=2 if count > 2 else 1)[0]
 
 
 def _sample(erp: Tensor, rays: Tensor, mode: SampleMode, *, precision: float | None = None) -> Tensor:
