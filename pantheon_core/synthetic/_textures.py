@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 __all__ = ["SIZE", "SURFACES", "Image", "colour", "fractal_noise", "paint", "voronoi"]
 
 SIZE = 128
-Image = NDArray[np.float32]
+Image = NDArray[np.floating[Any]]
 _Y, _X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
 _FREQ_Y = np.fft.fftfreq(SIZE)[:, None] * SIZE
 _FREQ_X = np.fft.rfftfreq(SIZE)[None] * SIZE

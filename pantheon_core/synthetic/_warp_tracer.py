@@ -53,6 +53,7 @@ def trace_rays(
     """
     wp = _warp()
     with _quietly(wp):
+        wp.init()
         return _launch(wp, scene, rays, T_world_cam, pixel, shaded)
 
 
