@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import BackendUnavailableError, MediaError
 from ._metadata import GPano, gpano_from_xmp, metadata_of
+from ._openexr import check_complete
 from ._radiance import read_radiance
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 MAX_PIXELS = 32768 * 16384
 """Largest picture that is decoded: a 32k panorama, 1.6 GB as 8-bit RGB. Pillow's own limit is a sixth."""
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 258
 _limit_lock = threading.Lock()
 
 
@@ -63,6 +64,7 @@ def decode(path: Path) -> Decoded:
     if not data:
         raise MediaError(f"{path}: expected a picture, got an empty file")
     if data[:4] == b"\x76\x2f\x31\x01":
+        check_complete(data, name=str(path))
         return _plain(_decode_av(data, "exr", path), "EXR", path)
     if data[:2] == b"#?":
         rgb = read_radiance(data, name=str(path), max_pixels=MAX_PIXELS)
@@ -145,8 +147,13 @@ def _deep_container(data: bytes, image: Image) -> str | None:
     """The FFmpeg name of the format when the file has 16 bits per colour, which Pillow reduces to 8."""
     if image.format == "PNG" and data[24] == 16:
         return "png"
-    if image.format == "TIFF" and image.mode.startswith("I;16"):
-        return "tiff"
+    if image.format == "TIFF" and len(image.getbands()) >= 3:
+        tags = getattr(image, "tag_v2", {})
+        for starts, sizes in ((273, 279), (324, 325)):  # strips or tiles
+            for start, size in zip(tags.get(starts, ()), tags.get(sizes, ()), strict=False):
+                if start + size > len(data):
+                    raise ValueError(f"pixels end at byte {start + size} of {len(data)}")
+        return "tiff" if 16 in tags.get(_BITS_PER_SAMPLE, (8,)) else None
     return None
 
 
@@ -156,6 +163,8 @@ def _to_rgb(image: Image, metadata: dict[str, str]) -> tuple[np.ndarray, np.ndar
         rgba = image.convert("RGBA")
         alpha = np.asarray(rgba.getchannel("A"), np.float32) / 255
         image = image if image.mode == "CMYK" else rgba.convert("RGB")
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)[..., None].repeat(3, axis=2), None
     if image.mode in ("I", "F"):
         raise ValueError(f"mode {image.mode} with one 32-bit channel is not a colour picture")
     return np.asarray(_to_srgb(image, metadata).convert("RGB")), alpha
@@ -217,7 +226,9 @@ def _decode_av(data: bytes, kind: str, path: Path) -> np.ndarray:
             f"{path}: reading 16-bit and OpenEXR pictures needs the package av; pip install av"
         ) from error
     # A pipe from memory: a file name could hold a % pattern or a protocol.
-    options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+    options = {"max_pixels": str(MAX_PIXELS)}
+    if kind == "png":  # lines that are missing are an error; for TIFF this refuses good files
+        options["err_detect"] = "explode"
     try:
         with av.open(io.BytesIO(data), format=f"{kind}_pipe", options=options) as container:
             stream = container.streams.video[0]

@@ -94,8 +94,6 @@ def place_crop(image: Tensor, gpano: GPano, *, name: str) -> Tensor:
             f"{name}: GPano says a crop of {crop_width} x {crop_height}, the picture is {width} x {height}: "
             "it was cut after the metadata was written; correct or remove the metadata"
         )
-    if (crop_width, crop_height) == (full_width, full_height):
-        return image
     check_aspect(f"{name} (GPano full size)", full_width, full_height)
     canvas = image.new_zeros(
         image.shape[0], max(height, round(full_height * scale_y)), max(width, round(full_width * scale_x))

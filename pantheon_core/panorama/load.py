@@ -112,7 +112,7 @@ def _on_sphere(
 
 
 def _is_partial(gpano: GPano) -> bool:
-    return gpano.full is not None and gpano.crop is not None and gpano.crop[2:] != gpano.full
+    return gpano.full is not None and gpano.crop is not None and gpano.crop != (0, 0, *gpano.full)
 
 
 def _channel(plane: np.ndarray, height: int | None) -> Tensor:
