@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -87,50 +87,70 @@ def generate(
     settings = settings or SamplerSettings()
     _check_inputs(model.config, scaffold_rgb, coverage, anchors, fusion)
     frames, covered = place_anchors(scaffold_rgb, coverage, anchors, hole_value=model.config.hole_value)
-    route = reinjection_route(settings.steps, fusion)
-    windows = decode_windows(frames.shape[0], chunk=settings.decode_chunk, overlap=settings.decode_overlap)
-    total = sum(stop > start for start, stop in route) + len(windows)
-    done = 0
-
-    def advance(amount: int = 1) -> None:
-        nonlocal done
-        done += amount
-        if progress is not None:
-            progress(done, total)
+    meter = _Meter(frames.shape[0], settings, fusion, progress)
+    meter.advance(0)
 
     def on_step(step: int, picture: Callable[[], Tensor]) -> None:
         if preview is not None:
             preview(step, picture())
-        advance()
+        meter.advance()
 
-    advance(0)
     generator = torch.Generator().manual_seed(settings.seed)
-    with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        if settings.spherical:
-            stack.enter_context(spherical(model.unet, model.vae, poles=settings.poles))
-        if settings.autocast:
-            stack.enter_context(torch.autocast(model.device.type, dtype=torch.bfloat16))
+    with _running(model, settings):
+        # Draws in this order are the stock pipeline's: augmentation, then the starting noise.
         conditioned = _conditioned_frames(model.config, frames, fusion)
         conditioned = augment_frames(conditioned, settings.noise_aug, generator)
         size = (1, frames.shape[0], model.latent_channels, *(s // model.downscale for s in frames.shape[-2:]))
-        noise = torch.randn(size, generator=generator)
         latents = sample_latents(
             model,
             conditioned,
             anchors,
-            noise,
+            torch.randn(size, generator=generator),
             settings=settings,
             fusion=fusion,
             generator=generator,
             on_step=on_step,
         )
         decoded = decode_latents(
-            model, latents[0], chunk=settings.decode_chunk, overlap=settings.decode_overlap, on_window=advance
+            model,
+            latents[0],
+            chunk=settings.decode_chunk,
+            overlap=settings.decode_overlap,
+            on_window=meter.advance,
         )
     keep = model.config.keep_scaffold if settings.keep_scaffold is None else settings.keep_scaffold
     composed = compose_with_scaffold(decoded, frames, covered, keep, feather=settings.feather)
     return GeneratedVideo(latents=latents.cpu(), frames=composed)
+
+
+class _Meter:
+    """Counts denoising steps and decoded windows."""
+
+    def __init__(
+        self, frames: int, settings: SamplerSettings, fusion: FusionSettings | None, progress: Progress | None
+    ) -> None:
+        steps = sum(stop > start for start, stop in reinjection_route(settings.steps, fusion))
+        windows = decode_windows(frames, chunk=settings.decode_chunk, overlap=settings.decode_overlap)
+        self.total = steps + len(windows)
+        self.done = 0
+        self.progress = progress
+
+    def advance(self, amount: int = 1) -> None:
+        self.done += amount
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+@contextmanager
+def _running(model: PantheonModel, settings: SamplerSettings) -> Iterator[None]:
+    """No gradients; spherical convolutions and bfloat16 as the settings say."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        if settings.spherical:
+            stack.enter_context(spherical(model.unet, model.vae, poles=settings.poles))
+        if settings.autocast:
+            stack.enter_context(torch.autocast(model.device.type, dtype=torch.bfloat16))
+        yield
 
 
 def place_anchors(
