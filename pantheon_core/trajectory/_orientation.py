@@ -11,7 +11,7 @@ from ._keyframes import KeyframePath
 
 def orientations_at(path: KeyframePath, index: Tensor) -> Tensor:
     """Unit quaternions wxyz (n, 4) at fractional key indices (n,), the short way round between keys."""
-    keys = _one_side(torch.tensor([key.quaternion_wxyz for key in path.keyframes], dtype=torch.float64))
+    keys = torch.tensor([key.quaternion_wxyz for key in path.keyframes], dtype=torch.float64)
     if len(keys) == 1:
         return keys.expand(len(index), 4)
     segment = index.floor().long().clamp(0, len(keys) - 2)
@@ -22,19 +22,11 @@ def orientations_at(path: KeyframePath, index: Tensor) -> Tensor:
     return squad(keys[segment], keys[segment + 1], controls[segment], controls[segment + 1], u)
 
 
-def _one_side(keys: Tensor) -> Tensor:
-    """Flip signs (q and -q are one orientation) so that neighbours lie in one hemisphere."""
-    flips = torch.where((keys[1:] * keys[:-1]).sum(-1) < 0, -1.0, 1.0)
-    return torch.cat([keys[:1], keys[1:] * flips.cumprod(0)[:, None]])
-
-
 def _controls(keys: Tensor, loop: bool) -> Tensor:
     """Squad's inner quaternions; at an open end the key itself, so that a steady turn is steady there too."""
     controls = keys.clone()
     if len(keys) > 2:
         controls[1:-1] = squad_control(keys[:-2], keys[1:-1], keys[2:])
     if loop:
-        controls[0] = squad_control(keys[-2], keys[0], keys[1])
-        # The last key may be the negative of the first one: its control has to be on the same side.
-        controls[-1] = squad_control(keys[-2], keys[-1], keys[1])
+        controls[[0, -1]] = squad_control(keys[-2], keys[0], keys[1])
     return controls

@@ -155,7 +155,8 @@ def rgb_to_frame(rgb: np.ndarray, pix_fmt: str) -> VideoFrame:
     form = "rgb48le" if rgb.dtype == np.uint16 else "rgb24"
     frame = av.VideoFrame.from_ndarray(rgb, format=form)
     # swscale would take BT.601 for rgb input: green and red come out wrong by up to 25 of 255.
-    return _reformat(frame, pix_fmt, matrix=_sws_matrix("ITU709"), ranges=(_JPEG_RANGE, _MPEG_RANGE))
+    matrices = _sws_matrix("ITU601"), _sws_matrix("ITU709")
+    return _reformat(frame, pix_fmt, matrices=matrices, ranges=(_JPEG_RANGE, _MPEG_RANGE))
 
 
 def frame_to_rgb(frame: VideoFrame) -> np.ndarray:
@@ -169,11 +170,12 @@ def frame_to_rgb(frame: VideoFrame) -> np.ndarray:
     tagged = int(frame.colorspace)
     names = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M", 9: "BT2020", 10: "BT2020"}
     large = frame.height > _HD_HEIGHT or frame.width >= 2 * _HD_HEIGHT
-    matrix = _sws_matrix(names.get(tagged, "ITU709" if large else "ITU601"))
+    name = names.get(tagged, "ITU709" if large else "ITU601")
+    matrices = _sws_matrix(name), _sws_matrix("ITU601" if name == "ITU709" else "ITU709")
     full = int(frame.color_range) == _JPEG_RANGE or frame.format.name.startswith("yuvj")
     source = _JPEG_RANGE if full else _MPEG_RANGE
     form = "rgb48le" if deep else "rgb24"
-    return _reformat(frame, form, matrix=matrix, ranges=(source, _JPEG_RANGE)).to_ndarray()
+    return _reformat(frame, form, matrices=matrices, ranges=(source, _JPEG_RANGE)).to_ndarray()
 
 
 def _sws_matrix(name: str) -> int:
@@ -183,11 +185,18 @@ def _sws_matrix(name: str) -> int:
     return int(getattr(Colorspace, name, 9))
 
 
-def _reformat(frame: VideoFrame, form: str, *, matrix: int, ranges: tuple[int, int]) -> VideoFrame:
+def _reformat(
+    frame: VideoFrame, form: str, *, matrices: tuple[int, int], ranges: tuple[int, int]
+) -> VideoFrame:
+    """Convert between rgb and YUV; `matrices` and `ranges` are of source and result.
+
+    The rgb side's matrix has no effect, but must be another one than the YUV side's: PyAV before 17 ignores
+    all four settings where matrices and ranges are equal.
+    """
     arguments: dict[str, Any] = {
         "format": form,
-        "src_colorspace": matrix,
-        "dst_colorspace": matrix,
+        "src_colorspace": matrices[0],
+        "dst_colorspace": matrices[1],
         "src_color_range": ranges[0],
         "dst_color_range": ranges[1],
         "interpolation": _SWS_FLAGS,

@@ -34,8 +34,8 @@ class VideoWriter:
 
     The file is written beside its target under a hidden name and renamed at the end, so the target is
     complete or untouched; whatever is raised inside the `with` block, nothing is left behind. Colours are
-    BT.709, limited range, and tagged so. A frame of odd width or height is padded by one repeated column or row,
-    since 4:2:0 video has even sizes. Floats outside 0..1 are clipped: video holds no others.
+    BT.709, limited range, and tagged so. A frame of odd width or height is padded by one repeated column or
+    row, since 4:2:0 video has even sizes. Floats outside 0..1 are clipped: video holds no others.
 
         with VideoWriter("out.mp4", fps=7) as video:
             for frame in frames:

@@ -92,28 +92,27 @@ def test_colours_are_bt709(tmp_path, codec, name):
     assert (back - frame).abs().max() < 0.02
 
 
-def test_full_range_and_bt601_sources_are_read_right(tmp_path):
-    rgb = np.zeros((64, 128, 3), np.uint8)
-    rgb[...] = (220, 30, 90)
-    for index, (matrix, space, full) in enumerate([("ITU601", 6, False), ("ITU709", 1, True)]):
-        path = tmp_path / f"{index}.mp4"
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=5, options={"crf": "4"})
-            stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
-            stream.codec_context.colorspace = space
-            stream.codec_context.color_range = 2 if full else 1
-            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
-                format="yuv420p",
-                src_colorspace=matrix,
-                dst_colorspace=matrix,
-                src_color_range="JPEG",
-                dst_color_range="JPEG" if full else "MPEG",
-            )
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        back = next(iter(read_video(path)))
-        wanted = torch.tensor([220, 30, 90]) / 255
-        assert (back - wanted[:, None, None]).abs().max() < 0.02
+@pytest.mark.parametrize(
+    ("yuv", "space", "full"),
+    # (220, 30, 90) by the formulas of BT.601 limited, BT.709 full and BT.709 limited range
+    [((96, 126, 207), 6, False), ((75, 136, 220), 1, True), ((80, 135, 209), 1, False)],
+)
+def test_foreign_matrices_and_ranges_are_read_right(tmp_path, yuv, space, full):
+    planes = [np.full(size, value, np.uint8) for size, value in zip((8192, 2048, 2048), yuv, strict=True)]
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=5, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        stream.codec_context.colorspace = space
+        stream.codec_context.color_range = 2 if full else 1
+        pixels = np.concatenate(planes).reshape(96, 128)
+        frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
+        frame.color_range = 2 if full else 1
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    back = next(iter(read_video(path)))
+    wanted = torch.tensor([220, 30, 90]) / 255
+    assert (back - wanted[:, None, None]).abs().max() < 0.02
 
 
 @pytest.mark.parametrize("codec", INSTALLED)
