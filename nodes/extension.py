@@ -10,13 +10,11 @@ from . import fusion, host, model, panorama, reconstruct, sample, scaffold, synt
 class PantheonExtension(ComfyExtension):
     """Everything that the pack adds to ComfyUI."""
 
-    async def on_load(self) -> None:
-        """Register the model folder and put the sample panoramas where the host can show them."""
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """In the order of the work. Before they are listed, their folders must be there."""
+        # Hosts before 0.3.76 know no `on_load`.
         host.register_model_folder()
         host.copy_sample_panoramas()
-
-    async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """In the order of the work."""
         return [
             panorama.LoadPanorama,
             panorama.PanoramaFromImage,
