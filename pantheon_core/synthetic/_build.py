@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import cos, sin
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from ._textures_fitted import FITTED, framed
 __all__ = ["SceneBuilder"]
 
 METRIC, ONCE, REPEAT = 0.0, 1.0, 2.0
+
+Tint: TypeAlias = Image | Sequence[float] | float
 
 
 @lru_cache(maxsize=1)
@@ -108,12 +111,13 @@ class SceneBuilder:
         half: tuple[float, float, float],
         yaw: float,
         materials: tuple[int, int],
-        tint: Sequence[float] | float,
+        tint: Tint,
     ) -> None:
         x, z, middle = place
         fx, fz, fb, fyaw = self._frame
         gx, gz = fx + cos(fyaw) * x + sin(fyaw) * z, fz - sin(fyaw) * x + cos(fyaw) * z
-        half = tuple(max(float(h), 1e-3 if i != 2 or shape != CONE else 0.0) for i, h in enumerate(half))
+        least = (1e-3, 1e-3, 0.0 if shape == CONE else 1e-3)
+        half = (max(half[0], least[0]), max(half[1], least[1]), max(half[2], least[2]))
         radius = float(np.linalg.norm(half))
         if shape == ELLIPSOID:
             radius = max(half)
@@ -133,7 +137,7 @@ class SceneBuilder:
         cap: int | None = None,
         *,
         yaw: float = 0.0,
-        tint: Sequence[float] | float = 1.0,
+        tint: Tint = 1.0,
     ) -> None:
         """A box standing at place = (x, z, base) with size = (width x, height, depth z)."""
         x, z, base = place
@@ -147,7 +151,7 @@ class SceneBuilder:
         material: int,
         cap: int | None = None,
         *,
-        tint: Sequence[float] | float = 1.0,
+        tint: Tint = 1.0,
     ) -> None:
         """A vertical cylinder or truncated cone; size = (radius at the bottom, height, radius at the top)."""
         x, z, base = place
@@ -161,7 +165,7 @@ class SceneBuilder:
         material: int,
         *,
         yaw: float = 0.0,
-        tint: Sequence[float] | float = 1.0,
+        tint: Tint = 1.0,
     ) -> None:
         """An ellipsoid with its middle at place = (x, z, height); half = half axes (x, up, z)."""
         self._add(ELLIPSOID, place, half, yaw, (material, material), tint)

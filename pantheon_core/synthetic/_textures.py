@@ -55,21 +55,30 @@ def fractal_noise(rng: Generator, beta: float = 1.5, low: float = 1.0, aspect: f
 
 
 def voronoi(rng: Generator, count: int) -> tuple[Image, Image, NDArray[np.int64]]:
-    """Seamless cells: distance to the nearest seed, gap to the second (texels), index of the nearest."""
-    seeds = rng.uniform(0, SIZE, (count, 2)).astype(np.float32)
+    """About `count` seamless cells of a jittered grid.
+
+    Returns:
+        Distance to the nearest seed and gap to the second nearest, texels; index of the nearest, from 0.
+    """
+    n = max(3, round(count**0.5))
+    jitter = rng.uniform(0.05, 0.95, (n, n, 2)).astype(np.float32)
+    u, v = _X * n / SIZE, _Y * n / SIZE
+    column, row = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
     nearest = np.full((SIZE, SIZE), 1e9, np.float32)
     second = nearest.copy()
     index = np.zeros((SIZE, SIZE), np.int64)
-    for i, (x, y) in enumerate(seeds):
-        dx, dy = np.abs(_X[0] - x), np.abs(_Y[:, 0] - y)
-        dx, dy = np.minimum(dx, SIZE - dx) ** 2, np.minimum(dy, SIZE - dy) ** 2
-        d = dy[:, None] + dx[None]
-        closer = d < nearest
-        second = np.where(closer, nearest, np.minimum(second, d))
-        nearest = np.where(closer, d, nearest)
-        index[closer] = i
-    nearest, second = np.sqrt(nearest), np.sqrt(second)
-    return nearest, second - nearest, index
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            cx, cy = (column + dx) % n, (row + dy) % n
+            seed = jitter[cy, cx]
+            d = (column + dx + seed[..., 0] - u) ** 2 + (row + dy + seed[..., 1] - v) ** 2
+            closer = d < nearest
+            second = np.where(closer, nearest, np.minimum(second, d))
+            nearest = np.where(closer, d, nearest)
+            index = np.where(closer, cy * n + cx, index)
+    scale = SIZE / n
+    nearest, second = np.sqrt(nearest) * scale, np.sqrt(second) * scale
+    return nearest.astype(np.float32), (second - nearest).astype(np.float32), index
 
 
 def _mix(a: Image, b: Image, weight: Image) -> Image:

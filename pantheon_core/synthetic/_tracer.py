@@ -72,7 +72,9 @@ def trace(
     if samples > 1:
         fine = erp_rays(height * samples, device=scene.device).reshape(-1, 3)
         colour, _ = run(scene, fine, pose, pi / (height * samples), True)
-        rgb = colour.reshape(height, samples, 2 * height, samples, 3).mean((1, 3))
+        # The mean of the light, not of the display values: then it agrees with the texture filter.
+        light = colour.reshape(height, samples, 2 * height, samples, 3) ** 2.2
+        rgb = light.mean((1, 3)) ** (1 / 2.2)
     valid = distance > 0
     image = rgb.reshape(height, 2 * height, 3).permute(2, 0, 1).contiguous()
     return TracedFrame(rgb=image, distance=distance, valid=valid, sky=~valid)
