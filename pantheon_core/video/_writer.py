@@ -25,6 +25,7 @@ __all__ = ["VideoWriter", "write_video"]
 
 _BT709 = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709, AVCOL_SPC_BT709
 _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
+_X265_DELAY = 2  # frames
 # Metadata keys of any name, and the index first: hosts read a workflow from the start of the file only.
 _MOVFLAGS = "use_metadata_tags+faststart"
 
@@ -175,7 +176,13 @@ class VideoWriter:
         with self._media_errors("finish"):
             if self._audio is not None:
                 self._audio.flush(self._container)
-            self._container.mux(self._stream.encode(None))
+            packets = self._stream.encode(None)
+            if self.frames <= _X265_DELAY:
+                # x265 leaves decoding times unset in videos shorter than its delay; one or two frames are
+                # never reordered.
+                for packet in packets:
+                    packet.dts = packet.pts
+            self._container.mux(packets)
             container, self._container = self._container, None
             container.close()
             if self._spherical:
