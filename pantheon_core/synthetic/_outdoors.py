@@ -214,7 +214,7 @@ def compose_garden(b: SceneBuilder) -> dict:
     if rng.random() < 0.8:
         lawn = b.material("grass", rng.uniform(2.0, 5.0), mottle=0.8)
     else:
-        lawn = b.material(("gravel", "photo"), rng.uniform(0.7, 1.6), mottle=0.7)
+        lawn = b.material(("gravel", "stones", "grass"), rng.uniform(0.7, 1.6), mottle=0.7)
     b.box((0, 0, -0.5), (4000, 0.5, 4000), lawn)
     bark, wood = b.material("bark", 0.6), b.material(("planks", "wood"), 0.8)
     greens = [b.material("leaves", rng.uniform(0.5, 1.3), mottle=0.6) for _ in range(4)]
