@@ -137,7 +137,9 @@ def _surface(
     triangles = torch.cat([part[0] for part in parts])
     edge = torch.cat([part[1] for part in parts])
     if settings.grazing > 0:
-        steep = facing(vertices, triangles) >= settings.grazing
-        triangles, edge = triangles[steep], edge[steep]
+        # Only over edges: a floor far away is seen at a grazing angle too, and it is no skin.
+        skin = edge.clone()
+        skin[edge] = facing(vertices, triangles[edge]) < settings.grazing
+        triangles, edge = triangles[~skin], edge[~skin]
     number = keep.cumsum(0, dtype=torch.int32) - 1
     return number[triangles], edge

@@ -120,7 +120,9 @@ class _Binary(_Body):
         self.data, self.at, self.order, self.path = data, start, order, path
 
     def read(self, element: _Element) -> dict[str, Any]:
-        """Records of one length at once; a record with lists is first taken to have the first one's lengths."""
+        """Records of one length at once; those with lists are first taken to have the first one's lengths."""
+        if not element.properties:
+            return {}
         lengths = self._lengths(element)
         fields: list[tuple[str, Any]] = []
         for i, item in enumerate(element.properties):

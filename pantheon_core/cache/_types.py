@@ -110,8 +110,9 @@ class CacheSettings:
     Attributes:
         confidence_threshold: points below this confidence (0..1) are left out; 0.25 is the paper's value.
         surface: False keeps a cloud of points only.
-        grazing: triangles with |n.d| below this sine, seen from the source, are removed: they are the skins
-            stretched between a near thing and what is behind it. 0 keeps all.
+        grazing: edge triangles with |n.d| below this sine, seen from the source, are removed: they are the
+            skins stretched between a near thing and what is far behind it. The others of a depth edge hide
+            what is behind and stay holes. 0 removes none, 1 all.
         edge_rtol: a step of the distance between neighbouring pixels above this fraction may be a depth edge.
         edge_rule: "plane" flags steps that no straight surface on either side explains, so that slanted
             floors stay whole; "range" flags every step in the 3x3 neighbourhood, for depth maps that smear
