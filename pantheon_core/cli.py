@@ -6,10 +6,11 @@ import argparse
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import __version__
 from .errors import InputError, InterruptedByUser, MediaError, PantheonError, Progress
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .trajectory import Trajectory
 
 __all__ = ["main"]
+
+Bars: TypeAlias = Callable[[str], Progress | None]
+"""A stage's name -> that stage's progress function."""
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -55,16 +59,17 @@ def _say(text: str) -> None:
     sys.stderr.write(f"pantheon360: {text}\n")
 
 
-def _bars(stack: ExitStack, quiet: bool) -> Callable[[str], Progress | None]:
-    """A function that starts a progress bar per stage."""
+def _bars(stack: ExitStack, quiet: bool) -> Bars:
+    """A function that gives each stage its progress function; a bar opens at a stage's first sign of life."""
     if quiet:
         return lambda name: None
     from tqdm import tqdm
 
     def start(name: str) -> Progress:
-        bar = stack.enter_context(tqdm(desc=f"{name:>9}", file=sys.stderr, dynamic_ncols=True))
+        open_bar = cache(lambda: stack.enter_context(tqdm(desc=f"{name:>14}", file=sys.stderr)))
 
         def update(done: int, total: int) -> None:
+            bar = open_bar()
             bar.total = total
             bar.update(done - bar.n)
             if done >= total:
@@ -78,9 +83,9 @@ def _bars(stack: ExitStack, quiet: bool) -> Callable[[str], Progress | None]:
 # ---------------------------------------------------------------------------------------------- verbs
 
 
-def _generate(args: argparse.Namespace, bars: Callable[[str], Progress | None]) -> str:
-    from .apps import Stages, contact_sheet, paint, save_png
-    from .diffusion import SamplerSettings, load_model
+def _generate(args: argparse.Namespace, bars: Bars) -> str:
+    from .apps import Stages, contact_sheet, save_png
+    from .diffusion import SamplerSettings, generate, load_model
 
     _refuse_overwrite(args, args.out, args.scaffold_out, args.contact_sheet, args.cache_out)
     stages = Stages(progress=bars)
@@ -93,12 +98,15 @@ def _generate(args: argparse.Namespace, bars: Callable[[str], Progress | None]) 
         steps=args.steps,
         guidance_min=args.guidance_min,
         guidance_max=args.guidance_max,
+        fps=args.fps,
         noise_aug=args.noise_aug,
+        keep_scaffold=args.keep_scaffold,
         seed=args.seed,
     )
+    made = walk.scaffold
     with stages.run("paint") as progress:
-        frames = paint(
-            model, walk.scaffold, settings=settings, keep_scaffold=args.keep_scaffold, progress=progress
+        frames = generate(
+            model, made.rgb, made.coverage, made.anchors, settings=settings, progress=progress
         ).frames
     _write_video(args, args.out, frames, stages)
     if args.scaffold_out:
@@ -108,7 +116,7 @@ def _generate(args: argparse.Namespace, bars: Callable[[str], Progress | None]) 
     return _report(walk, stages, args.out)
 
 
-def _scaffold(args: argparse.Namespace, bars: Callable[[str], Progress | None]) -> str:
+def _scaffold(args: argparse.Namespace, bars: Bars) -> str:
     from .apps import Stages
 
     _refuse_overwrite(args, args.out, args.mask_out, args.cache_out)
@@ -121,7 +129,7 @@ def _scaffold(args: argparse.Namespace, bars: Callable[[str], Progress | None]) 
     return _report(walk, stages, args.out)
 
 
-def _train(args: argparse.Namespace, bars: Callable[[str], Progress | None]) -> str:
+def _train(args: argparse.Namespace, bars: Bars) -> str:
     from .training import train
 
     train(args.config, progress=bars("train"))
@@ -172,7 +180,7 @@ def _backend(args: argparse.Namespace) -> ReconBackend:
 
     if args.depth is None:
         return get_backend(args.backend)
-    return get_backend("given", source=args.depth, kind=args.depth_kind, scale=args.depth_scale)
+    return get_backend("given", depth=args.depth, kind=args.depth_kind, scale=args.depth_scale)
 
 
 def _walk(args: argparse.Namespace, stages: Stages) -> Walk:
@@ -202,12 +210,11 @@ def _walk(args: argparse.Namespace, stages: Stages) -> Walk:
     return walk
 
 
-def _write_video(args: argparse.Namespace, path: Path, frames: Iterable[Tensor], stages: Stages) -> None:
-    from .video import VideoWriter
+def _write_video(args: argparse.Namespace, path: Path, frames: Tensor, stages: Stages) -> None:
+    from .video import write_video
 
-    with stages.run(path.name), VideoWriter(path, fps=args.fps, codec=args.codec, crf=args.crf) as writer:
-        for frame in frames:
-            writer.write(frame)
+    with stages.run(path.name) as progress:
+        write_video(path, frames, fps=args.fps, codec=args.codec, crf=args.crf, progress=progress)
 
 
 def _report(walk: Walk, stages: Stages, out: Path) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from .contact_sheet import contact_sheet, save_png
-from .paint import Painting, paint
 from .scaffold import Anchor, Scaffold, render_scaffold
-from .walk import Stages, Walk, walk_scaffold
+from .walk import Stages, Walk, panorama_cache, walk_scaffold
 
 __all__ = [
     "Anchor",
-    "Painting",
     "Scaffold",
     "Stages",
     "Walk",
     "contact_sheet",
-    "paint",
+    "panorama_cache",
     "render_scaffold",
     "save_png",
     "walk_scaffold",

@@ -10,6 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..check import check_shape
 from ..errors import InputError
 from ..geometry import resize_erp
 from .files import replacing
@@ -60,7 +61,13 @@ def contact_sheet(videos: Mapping[str, Tensor], *, columns: int = 4, height: int
 
 
 def save_png(image: Tensor, path: Path) -> None:
-    """Write (3, H, W) values 0 to 1 as an 8-bit PNG, in place of an existing one only when complete."""
+    """Write (3, H, W) values 0 to 1 as an 8-bit PNG, in place of an existing one only when complete.
+
+    Raises:
+        ShapeError: not (3, H, W).
+        OSError: the folder cannot be written.
+    """
+    check_shape("image", image, "3 H W")
     with replacing(path) as partial:
         _to_pil(image).save(partial, format="PNG")
 

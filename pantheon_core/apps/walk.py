@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
 
 from ..cache import PointCache
 from ..errors import Progress
 from ..panorama import Panorama
-from ..recon import ReconBackend, ReconSettings, reconstruct
+from ..recon import ReconBackend, ReconSettings, cache_from_estimate
 from ..trajectory import ClearanceReport, Trajectory, clearance
 from .scaffold import Anchor, Scaffold, render_scaffold
 
-__all__ = ["MINIMUM_CLEARANCE", "Stages", "Walk", "walk_scaffold"]
+__all__ = ["MINIMUM_CLEARANCE", "Stages", "Walk", "panorama_cache", "walk_scaffold"]
 
 MINIMUM_CLEARANCE = 0.1
 """A path nearer than this to the cache's surface gets a warning, in the cache's units."""
@@ -57,6 +59,33 @@ class Walk:
     clearance: ClearanceReport
 
 
+def panorama_cache(
+    panorama: Panorama,
+    backend: ReconBackend,
+    *,
+    settings: ReconSettings,
+    T_world_cam: Tensor | None = None,
+    progress: Progress | None = None,
+) -> PointCache:
+    """The 3D cache of one panorama; what the photograph does not show stays out of it.
+
+    Args:
+        panorama: the photograph.
+        backend: what estimates the distance.
+        settings: confidence, sky and edges.
+        T_world_cam: (4, 4) where it was taken; None means that its camera is the world.
+        progress: called with (steps done, steps).
+
+    Raises:
+        PantheonError: as the backend.
+    """
+    estimate = backend.estimate(panorama.rgb, progress=progress)
+    shown = replace(estimate, valid=estimate.valid & panorama.valid, sky=estimate.sky * panorama.valid)
+    return cache_from_estimate(
+        panorama.rgb, shown, settings=settings, T_world_cam=T_world_cam, backend=backend.name
+    )
+
+
 def walk_scaffold(
     panorama: Panorama,
     trajectory: Trajectory,
@@ -77,10 +106,10 @@ def walk_scaffold(
         stages: hears of the progress and keeps the times.
 
     Raises:
-        PantheonError: as `reconstruct` and `render_scaffold`.
+        PantheonError: as `panorama_cache` and `render_scaffold`.
     """
     with stages.run("cache") as progress:
-        cache = reconstruct(panorama.rgb, backend, settings=settings, valid=panorama.valid, progress=progress)
+        cache = panorama_cache(panorama, backend, settings=settings, progress=progress)
     with stages.run("path"):
         report = clearance(trajectory, cache.points, minimum=MINIMUM_CLEARANCE)
     with stages.run("scaffold") as progress:

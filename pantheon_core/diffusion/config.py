@@ -11,7 +11,7 @@ from ..errors import InputError
 
 __all__ = ["Conditioning", "ModelConfig", "Variant"]
 
-Variant = Literal["single", "dual"]
+Variant = Literal["single", "dual", "both"]
 Conditioning = Literal["scaffold", "first_frame"]
 
 
@@ -20,7 +20,8 @@ class ModelConfig:
     """How a video model is conditioned.
 
     Attributes:
-        variant: "single" sees the tokens of the start panorama, "dual" those of the start and the end.
+        variant: "single" sees the tokens of the start panorama, "dual" those of the start and the end, "both"
+            was trained for either and sees those of as many as there are.
         conditioning: "scaffold" concatenates the latent of every rendered frame, "first_frame" repeats the
             latent of the first panorama over all frames, as stock Stable Video Diffusion does.
         frames: the number of frames that it was trained with. Others work, less well.

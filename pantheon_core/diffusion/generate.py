@@ -237,8 +237,8 @@ def _denoiser(
     def path(latents: Tensor, seen: Sequence[Tensor]) -> Denoiser:
         if model.config.conditioning == "first_frame":
             latents = latents[:1].expand(frames, -1, -1, -1)
-        # A dual model sees the path's start in the start role, whichever way the path runs.
-        tokens = encode_tokens(model, seen if model.config.variant == "dual" else seen[:1])
+        # A model of two anchors sees the path's start in the start role, whichever way the path runs.
+        tokens = encode_tokens(model, seen[:1] if model.config.variant == "single" else seen)
         concat = latents[None].to(model.dtype)
         return Denoiser(unet=model.unet, concat=concat, tokens=tokens, time_ids=time_ids, guidance=guidance)
 

@@ -167,3 +167,22 @@ def test_composition_without_cover_and_feather() -> None:
     assert float((soft - scaffold)[..., 31].abs().max()) > 0.05
     with pytest.raises(InputError, match="strength"):
         compose_with_scaffold(decoded, scaffold, coverage, 1.5)
+
+
+def test_a_model_for_both_sees_as_many_anchors_as_there_are(nano: PantheonModel, clip: Clip) -> None:
+    scaffold, coverage, anchors = clip
+    dual = replace(nano.config, variant="dual")
+    original = nano.config
+    results = {}
+    try:
+        for name, config, seen in (
+            ("one", replace(dual, variant="both"), anchors[:1]),
+            ("two", replace(dual, variant="both"), anchors),
+            ("dual", dual, anchors),
+        ):
+            nano.config = config
+            results[name] = generate(nano, scaffold, coverage, seen, settings=QUICK).latents
+    finally:
+        nano.config = original
+    assert torch.equal(results["two"], results["dual"])
+    assert not torch.equal(results["one"], results["two"])

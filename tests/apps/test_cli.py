@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pantheon_core.apps import save_png
+from pantheon_core.cache import load_ply
+from pantheon_core.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, main
+from pantheon_core.diffusion import ModelConfig, build_tiny, save_model
+from pantheon_core.errors import InterruptedByUser
+from pantheon_core.geometry import erp_rays
+from pantheon_core.panorama import load_panorama
+from pantheon_core.trajectory import path_to_json, preset_path
+from pantheon_core.video import read_video, video_info
+
+HEIGHT = 64
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photo.png, depth.npy (a room of 3 m) and model.safetensors (random weights)."""
+    folder = tmp_path_factory.mktemp("cli")
+    rays = erp_rays(HEIGHT)
+    save_png((0.5 + 0.3 * torch.sin(5 * rays)).permute(2, 0, 1), folder / "photo.png")
+    np.save(folder / "depth.npy", (3 / rays.abs().amax(-1)).numpy())
+    torch.manual_seed(0)
+    save_model(build_tiny(ModelConfig(frames=4, height=HEIGHT, name="random")), folder / "model.safetensors")
+    return folder
+
+
+def _scaffold(files: Path, *more: str) -> int:
+    given = ["--depth", str(files / "depth.npy"), "--frames", "3", "--height", str(HEIGHT), "-q"]
+    return main(["scaffold", str(files / "photo.png"), *given, *more])
+
+
+def test_scaffold_writes_video_mask_and_cache(files: Path, tmp_path: Path) -> None:
+    out, mask, ply = tmp_path / "s.mp4", tmp_path / "m.mp4", tmp_path / "c.ply"
+    code = _scaffold(files, "--out", str(out), "--mask-out", str(mask), "--cache-out", str(ply))
+    assert code == EXIT_OK
+    info = video_info(out)
+    assert (info.frames, info.height, info.width) == (3, HEIGHT, 2 * HEIGHT)
+    first = next(iter(read_video(out)))
+    assert (first - load_panorama(files / "photo.png").rgb).abs().mean() < 0.02
+    assert len(load_ply(ply).points) >= 2 * HEIGHT**2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c.ply", "m.mp4", "s.mp4"]
+
+
+def test_a_path_from_a_file(files: Path, tmp_path: Path) -> None:
+    path = tmp_path / "path.json"
+    path.write_text(path_to_json(preset_path("left", frames=5, fps=7, distance=0.2)), encoding="utf-8")
+    assert _scaffold(files, "--path", str(path), "--out", str(tmp_path / "s.mp4")) == EXIT_OK
+    assert video_info(tmp_path / "s.mp4").frames == 5
+
+
+def test_generate_writes_everything_and_the_same_twice(files: Path, tmp_path: Path) -> None:
+    videos = []
+    for name in ("a", "b"):
+        out, sheet = tmp_path / f"{name}.mp4", tmp_path / f"{name}.png"
+        given = [
+            "--depth",
+            str(files / "depth.npy"),
+            "--model",
+            str(files / "model.safetensors"),
+            "--steps",
+            "2",
+        ]
+        more = [
+            "--out",
+            str(out),
+            "--contact-sheet",
+            str(sheet),
+            "--path",
+            "forward_turn",
+            "--seed",
+            "3",
+            "-q",
+        ]
+        assert main(["generate", str(files / "photo.png"), *given, *more]) == EXIT_OK
+        assert sheet.is_file()
+        videos.append(torch.stack(list(read_video(out))))
+    assert videos[0].shape == (4, 3, HEIGHT, 2 * HEIGHT)
+    assert torch.equal(*videos)
+
+
+def test_existing_files_are_kept_unless_told(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "s.mp4"
+    out.write_bytes(b"precious")
+    assert _scaffold(files, "--out", str(out)) == EXIT_USAGE
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == b"precious"
+    assert _scaffold(files, "--out", str(out), "--overwrite") == EXIT_OK
+    assert video_info(out).frames == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--path", "sideways"], "expected a JSON file or one of forward"),
+        (["--frames", "0"], "frames"),
+        (["--depth-scale", "nan"], "scale"),
+        (["--confidence", "2"], "expected 0 to 1"),
+    ],
+)
+def test_wrong_input_is_a_sentence_and_leaves_nothing(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert _scaffold(files, "--out", str(tmp_path / "s.mp4"), *arguments) == EXIT_USAGE
+    message = capsys.readouterr().err
+    assert says in message
+    assert "Traceback" not in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_photograph_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["scaffold", str(tmp_path / "gone.jpg"), "--out", str(tmp_path / "s.mp4"), "-q"])
+    assert code == EXIT_USAGE
+    assert "gone.jpg" in capsys.readouterr().err
+
+
+def test_interruption_leaves_nothing(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(done: int, total: int) -> None:
+        raise InterruptedByUser
+
+    monkeypatch.setattr("pantheon_core.cli._bars", lambda stack, quiet: lambda name: stop)
+    assert _scaffold(files, "--out", str(tmp_path / "s.mp4")) == EXIT_INTERRUPTED
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["generate", "scaffold", "train"])
+def test_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0
+    assert "usage: pantheon360" in capsys.readouterr().out
