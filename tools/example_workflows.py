@@ -33,20 +33,22 @@ _SCENE_NOTE = """# Walk into one photograph
 
 1. **Load Panorama** - choose your own 360° photo (2:1, upload with the button), or another sample.
 2. **Build 3D Cache** - look at *Preview* on the right: is the distance plausible?
-3. **Trajectory** - choose a movement and how far it goes. Keep it short: what the photo did not see must be made up.
+3. **Trajectory** - choose a movement and how far it goes. Keep it short: what the photo did not see must
+   be made up.
 4. **Run.** The video is in ComfyUI's output folder, as a real 360° file for VR players and YouTube.
 
-The bundled model **pantheon-tiny** is small, made for 128 to 256 pixels, and was trained on made-up scenes only. With
-larger weights in `models/pantheon360`, raise *height* in **Render Scaffold** to 512 and *steps* to 25."""
+The bundled model **pantheon-tiny** is small, made for 128 to 256 pixels, and was trained on made-up
+scenes only. With larger weights in `models/pantheon360`, raise *height* in **Render Scaffold** to 512 and
+*steps* to 25."""
 
 _BETWEEN_NOTE = """# Between two panoramas
 
-The camera starts on the first panorama and ends on the second: both are shown as they are, and the frames between
-agree with both ends (**Dual-Anchor Latent Fusion**).
+The camera starts on the first panorama and ends on the second: both are shown as they are, and the frames
+between agree with both ends (**Dual-Anchor Latent Fusion**).
 
-**Synthetic Panoramas** makes a scene with known positions and distances, so that nothing has to be measured. For your
-own photographs use two **Load Panorama**, set the position of the second with **Place Panorama**, join them with
-**Join Panoramas**, and connect that to **Build 3D Cache**.
+**Synthetic Panoramas** makes a scene with known positions and distances, so that nothing has to be
+measured. For your own photographs use two **Load Panorama**, set the position of the second with **Place
+Panorama**, join them with **Join Panoramas**, and connect that to **Build 3D Cache**.
 
 Try *scene_seed*, *kind*, the fusion's *weights*, or disconnect the fusion to compare."""
 
@@ -58,24 +60,21 @@ No model is loaded here. The scene is rendered along the path, and leaves as ord
 - **holes** - the mask, white where the model must paint.
 - **inverse_distance** - depth for depth-controlled models.
 
-Connect them to Wan VACE (control video and control mask), to a depth ControlNet, or to any inpainting model, in place
-of the three **Save 360° Video** nodes. Wrap-around models keep the seam closed."""
+Connect them to Wan VACE (control video and control mask), to a depth ControlNet, or to any inpainting
+model, in place of the three **Save 360° Video** nodes. Wrap-around models keep the seam closed."""
 
+_LOOK = ["look", "PreviewImage", "Preview: what the scene holds", {}]
+_SAMPLING = {"seed": 0, "control_after_generate": "fixed", "steps": 12}
 _MODEL = ["model", "PantheonModelLoader", "", {}]
 WORKFLOWS: dict[str, dict[str, Any]] = {
     "01_walk_from_one_photo": {
         "note": _SCENE_NOTE,
         "columns": [
-            [
-                ["photo", "LoadPanorama", "", {"image": "pantheon360/hotel_room.jpg", "height": 512}],
-                ["path", "TrajectoryFromKeyframes", "", {"path": "forward", "distance": 0.5}],
-            ],
-            [["cache", "Build3DCache", "", {}], _MODEL],
-            [
-                ["look", "PreviewImage", "Preview: what the scene holds", {}],
-                ["scaffold", "RenderERPScaffold", "", {"height": 256}],
-            ],
-            [["sampler", "PantheonSampler", "", {"seed": 0, "steps": 12}]],
+            [["photo", "LoadPanorama", "", {"image": "pantheon360/hotel_room.jpg", "height": 512}]],
+            [["cache", "Build3DCache", "", {}], _LOOK],
+            [["path", "TrajectoryFromKeyframes", "", {"path": "forward", "distance": 0.5}]],
+            [["scaffold", "RenderERPScaffold", "", {"height": 256}], _MODEL],
+            [["sampler", "PantheonSampler", "", _SAMPLING]],
             [["save", "SaveERPVideo", "", {"filename_prefix": "video/walk"}]],
         ],
         "links": [
@@ -95,14 +94,15 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
             [
                 ["scene", "PantheonSyntheticPanoramas", "", {"kind": "room", "scene_seed": 3}],
                 ["pair", "PreviewImage", "Preview: both panoramas", {}],
-                ["path", "TrajectoryFromKeyframes", "", {"path": "between panoramas"}],
             ],
-            [["cache", "Build3DCache", "", {}], _MODEL, ["fusion", "DualAnchorLatentFusion", "", {}]],
+            [["cache", "Build3DCache", "", {}], _LOOK],
+            [["path", "TrajectoryFromKeyframes", "", {"path": "between panoramas"}]],
             [
-                ["look", "PreviewImage", "Preview: what the scene holds", {}],
                 ["scaffold", "RenderERPScaffold", "", {"height": 256}],
+                _MODEL,
+                ["fusion", "DualAnchorLatentFusion", "", {}],
             ],
-            [["sampler", "PantheonSampler", "", {"seed": 0, "steps": 12}]],
+            [["sampler", "PantheonSampler", "", _SAMPLING]],
             [["save", "SaveERPVideo", "", {"filename_prefix": "video/between"}]],
         ],
         "links": [
@@ -121,11 +121,9 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
     "03_scaffold_for_other_models": {
         "note": _SCAFFOLD_NOTE,
         "columns": [
-            [
-                ["photo", "LoadPanorama", "", {"image": "pantheon360/garden_path.jpg", "height": 512}],
-                ["path", "TrajectoryFromKeyframes", "", {"path": "arc", "radius": 0.8, "angle_deg": 60}],
-            ],
-            [["cache", "Build3DCache", "", {}], ["look", "PreviewImage", "Preview: what the scene holds", {}]],
+            [["photo", "LoadPanorama", "", {"image": "pantheon360/garden_path.jpg", "height": 512}]],
+            [["cache", "Build3DCache", "", {}], _LOOK],
+            [["path", "TrajectoryFromKeyframes", "", {"path": "arc", "radius": 0.8, "angle_deg": 60}]],
             [
                 ["scaffold", "RenderERPScaffold", "", {"height": 256}],
                 ["grey", "MaskToImage", "Holes as pictures", {}],
@@ -213,7 +211,11 @@ def make_thumbnails(session: HostSession) -> None:
         result = session.run(prompt, timeout=3600)
         if not result.ok:
             raise SystemExit(f"{name} failed in {result.error_node}: {result.error}")
-        shown = [result.outputs[key]["images"][0] for key in sorted(result.outputs, key=int) if _is_video(result, key)]
+        shown = [
+            result.outputs[key]["images"][0]
+            for key in sorted(result.outputs, key=int)
+            if _is_video(result, key)
+        ]
         _mosaic([_middle_frame(session.output_file(one)) for one in shown]).save(
             FOLDER / f"{name}.jpg", quality=88
         )
@@ -247,8 +249,12 @@ def _mosaic(pictures: list[Image]) -> Image:
 
 def main() -> int:
     """Entry point of the script."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--thumbnails", action="store_true", help="also run the workflows and make the pictures")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--thumbnails", action="store_true", help="also run the workflows and make the pictures"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with tempfile.TemporaryDirectory() as base, running_host(Path(base)) as session:

@@ -13,10 +13,17 @@ if TYPE_CHECKING:
     from host_session import HostSession
     from playwright.sync_api import Page
 
-_ARGUMENTS = (
-    "--no-sandbox --disable-quic --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader"
-).split()
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
 # A new user is greeted with dialogs that would lie over the graph.
 _SETTINGS = {
     "Comfy.TutorialCompleted": True,
@@ -24,7 +31,9 @@ _SETTINGS = {
     "Comfy.Workflow.WarnBlueprintOverwrite": False,
     "Comfy.Workflow.Persist": False,
 }
-_READY = "() => Boolean(window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.SaveERPVideo)"
+READY_JS = """() => Boolean(
+  window.app?.graph && window.app?.extensionManager && window.LiteGraph?.registered_node_types?.SaveERPVideo
+)"""
 _TIMEOUT_MS = 240_000
 
 LOAD_JS = """async (workflow) => { await window.app.loadGraphData(workflow); }"""
@@ -36,7 +45,7 @@ PROMPT_JS = """async (workflow) => {
 
 @contextmanager
 def open_frontend(session: HostSession, *, vue_nodes: bool = False) -> Iterator[Page]:
-    """The frontend's page, loaded and without dialogs; `page.problems` collects what went wrong in it."""
+    """The frontend's page, loaded and without the dialogs that greet new users."""
     from playwright.sync_api import sync_playwright
 
     for name, value in {**_SETTINGS, "Comfy.VueNodes.Enabled": vue_nodes}.items():
@@ -47,7 +56,7 @@ def open_frontend(session: HostSession, *, vue_nodes: bool = False) -> Iterator[
             page = browser.new_page(viewport={"width": 1920, "height": 1080})
             page.set_default_timeout(_TIMEOUT_MS)
             page.goto(session.url, wait_until="domcontentloaded")
-            page.wait_for_function(_READY)
+            page.wait_for_function(READY_JS)
             yield page
         finally:
             browser.close()
