@@ -37,7 +37,7 @@ def cache_picture(cache: PointCache, T_world_cam: Tensor, name: str) -> Tensor:
     unit = "m" if cache.metric else "units"
     average = float(cache.confidence.mean()) if len(cache.points) else 0.0
     rows = (
-        (f"{name}: {len(cache.points):,} points seen from there", seen.rgb),
+        (f"{name} ({len(cache.points):,} points)", seen.rgb),
         (
             f"distance: white {near:.2f} {unit}, black {far:.2f} {unit}",
             _distance_grey(seen, solid, near, far),
