@@ -132,6 +132,7 @@ class TinyDepthNet(nn.Module):
 
     def __init__(self, *, context: int = 96, head: int = 24) -> None:
         super().__init__()
+        self.input_height = 256  # of the panoramas it was trained on, pixels
         self.stem = _Conv(4, 16, 3, stride=2)
         self.encoder = nn.ModuleList(_Separable(i, o, 3, s, 6.0) for i, o, s in _ENCODER)
         self.context = _Context(512, context)

@@ -16,11 +16,19 @@ __all__ = ["cached_tiny", "load_tiny", "save_tiny"]
 _FORMAT = "pantheon-tiny-depth-1"
 
 
-def save_tiny(net: TinyDepthNet, path: Path, **notes: str | int | float) -> None:
-    """Write the weights in float16, atomically; `notes` go into the header's configuration."""
+def save_tiny(net: TinyDepthNet, path: Path, *, height: int, **notes: str | int | float) -> None:
+    """Write the weights in float16, atomically.
+
+    Args:
+        net: the network.
+        path: of the safetensors file.
+        height: of the panoramas it was trained on, pixels; the backend uses the same.
+        notes: go into the header's configuration.
+    """
     from safetensors.torch import save_file
 
-    config = {"format": _FORMAT, "context": net.context.squeeze.out_features, "head": net.head.in_channels}
+    config: dict[str, str | int | float] = {"format": _FORMAT, "context": net.context.squeeze.out_features, "head": net.head.in_channels}
+    config["height"] = height
     header = {
         "config": json.dumps(config | notes),
         "credit": "encoder and decoder fine-tuned from FastDepth (c) 2019 Diana Wofk, Fangchang Ma, "
@@ -28,6 +36,7 @@ def save_tiny(net: TinyDepthNet, path: Path, **notes: str | int | float) -> None
     }
     part = path.with_suffix(".part")
     save_file({k: v.half().contiguous() for k, v in net.state_dict().items()}, str(part), metadata=header)
+    part.chmod(0o644)  # safetensors writes for the owner only; the file is meant to be shipped
     part.replace(path)
 
 
@@ -49,6 +58,7 @@ def load_tiny(path: Path) -> TinyDepthNet:
         raise InputError(f"{path}: expected format {_FORMAT!r} in the header, got {config.get('format')!r}")
     net = TinyDepthNet(context=config["context"], head=config["head"])
     net.load_state_dict(state)
+    net.input_height = int(config["height"])
     return net.eval().requires_grad_(True)
 
 

@@ -42,7 +42,10 @@ class DistanceEstimate:
 class ReconBackend(Protocol):
     """A way to get the distances of a panorama."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Key in the registry, kept in the cache's provenance."""
+        ...
 
     def estimate(self, rgb: Tensor, *, progress: Progress | None = None) -> DistanceEstimate:
         """Distances of one panorama (3, H, W), float 0..1, W = 2 H, levelled."""

@@ -30,19 +30,19 @@ class TinyBackend:
 
     Attributes:
         weights: path of a safetensors file, None for the bundled one.
-        height: of the image the network sees, pixels, a multiple of 32.
+        height: of the image the network sees, pixels, a multiple of 32; None is what it was trained on.
         flat_floor: pull what the network calls floor onto one plane.
         scale: multiplies the distances.
     """
 
     weights: Path | str | None = None
-    height: int = 256
+    height: int | None = None
     flat_floor: bool = True
     scale: float = 1.0
     name: str = field(default="tiny", init=False)
 
     def __post_init__(self) -> None:
-        if self.height < STRIDE or self.height % STRIDE:
+        if self.height is not None and (self.height < STRIDE or self.height % STRIDE):
             raise InputError(f"height: expected a multiple of {STRIDE}, got {self.height}")
         if not self.scale > 0:
             raise InputError(f"scale: expected a number above 0, got {self.scale}")
@@ -55,7 +55,8 @@ class TinyBackend:
         path = weights_path("tiny_depth") if self.weights is None else Path(self.weights)
         net = cached_tiny(path, rgb.device)
         rgb = rgb.float().clamp(0, 1)
-        small = resize_erp(rgb, self.height) if height != self.height else rgb
+        seen = self.height or net.input_height
+        small = resize_erp(rgb, seen) if height != seen else rgb
         out = net(small[None])
         if progress:
             progress(1, 2)

@@ -121,8 +121,9 @@ class _Sampler:
 
 
 def _parameter_groups(net: TinyDepthNet, settings: DepthTrainSettings) -> list[dict[str, object]]:
-    old = [p for n, p in net.named_parameters() if n.startswith(("stem", "encoder", "decoder"))]
-    new = [p for n, p in net.named_parameters() if not n.startswith(("stem", "encoder", "decoder"))]
+    named = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
+    old = [p for n, p in named if n.startswith(("stem", "encoder", "decoder"))]
+    new = [p for n, p in named if not n.startswith(("stem", "encoder", "decoder"))]
     return [{"params": old, "ratio": settings.base_ratio}, {"params": new, "ratio": 1.0}]
 
 
@@ -152,6 +153,7 @@ def train_depth(
     """
     run.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(_parameter_groups(net, settings), lr=settings.rate, weight_decay=1e-4)
+    net = net.to(memory_format=torch.channels_last)  # depthwise gradients are faster so
     average = copy.deepcopy(net)
     step, spent = 0, 0.0
     if (run / "last.pt").is_file():
@@ -161,15 +163,14 @@ def train_depth(
         optimizer.load_state_dict(state["optimizer"])
         step, spent = state["step"], state["spent"]
     sampler = _Sampler(frames, photos, settings)
-    started = time.monotonic() - spent
-    saved = time.monotonic()
+    now = saved = time.monotonic()
     sums: dict[str, float] = {}
-    while (spent := time.monotonic() - started) < settings.minutes * 60:
+    while spent < settings.minutes * 60:
         rate = _rate(settings, step, spent / settings.minutes / 60)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["ratio"]
         rgb, target = sampler.batch(step)
-        loss, parts = depth_loss(net(rgb), target)
+        loss, parts = depth_loss(net(rgb.contiguous(memory_format=torch.channels_last)), target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -179,6 +180,8 @@ def train_depth(
             for mean, value in zip(average.parameters(), net.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
         step += 1
+        before, now = now, time.monotonic()
+        spent += min(now - before, 10.0)  # a machine that slept has not trained
         for name, value in {"loss": float(loss.detach()), **parts}.items():
             sums[name] = sums.get(name, 0.0) + value / 50
         if step % 50 == 0:
@@ -187,9 +190,9 @@ def train_depth(
         if time.monotonic() - saved > 120:
             saved = time.monotonic()
             _save(run, _state(net, average, optimizer, step, spent))
-            save_tiny(average, run / "tiny_depth.safetensors", step=step)
+            save_tiny(average, run / "tiny_depth.safetensors", height=settings.height, step=step)
     _save(run, _state(net, average, optimizer, step, spent))
-    save_tiny(average, run / "tiny_depth.safetensors", step=step)
+    save_tiny(average, run / "tiny_depth.safetensors", height=settings.height, step=step)
     return average
 
 
@@ -226,7 +229,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--photo-chance", type=float, default=0.15)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--frozen", type=int, default=0, help="leave so many encoder blocks as they are")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -234,10 +239,17 @@ def main() -> None:
     torch.manual_seed(args.seed)
     teacher = load_fastdepth(args.fastdepth)
     net = load_tiny(args.start) if args.start else tiny_from_fastdepth(teacher)
+    for module in (net.stem, *net.encoder[: args.frozen]) if args.frozen else ():
+        module.requires_grad_(False)
     frames = DepthFrames.load_all(args.data)
     photos = load_photos(args.photos, args.height, teacher) if args.photos else []
     settings = DepthTrainSettings(
-        height=args.height, batch=args.batch, minutes=args.minutes, rate=args.rate, seed=args.seed
+        height=args.height,
+        batch=args.batch,
+        minutes=args.minutes,
+        rate=args.rate,
+        photo_chance=args.photo_chance,
+        seed=args.seed,
     )
     train_depth(net.train(), frames, photos, args.run, settings=settings)
 
