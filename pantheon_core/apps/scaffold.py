@@ -14,7 +14,7 @@ from ..cache import PointCache
 from ..check import check_erp, check_shape
 from ..errors import InputError, Progress
 from ..geometry import resize_erp, rotate_erp
-from ..render import render_path
+from ..render import pull_push, render_path
 from ..trajectory import Trajectory
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class Scaffold:
         coverage: (T, H, W) bool, false in holes.
         distance: (T, H, W) metres along the ray; 0 in holes and on the sky.
         trajectory: the poses and the frame rate.
-        anchors: one or two (3, H, W) panoramas in the orientation of frame 0 and of frame T - 1.
+        anchors: one or two (3, H, W) panoramas: frame 0 and, with two anchors, frame T - 1; filled smoothly
+            where they show nothing, since a model wants whole pictures.
     """
 
     rgb: Tensor
@@ -125,7 +126,6 @@ def render_scaffold(
     for index, anchor in ((0, start), (-1, end)):
         if anchor is not None:
             rgb[index], coverage[index] = _seen_from(anchor, poses[index], height)
-    seen = [rgb[0]]
-    if end is not None and end is not start:
-        seen.append(rgb[-1])
+    ends = (0, -1) if end is not None and end is not start else (0,)
+    seen = [pull_push(rgb[index], coverage[index]) for index in ends]
     return Scaffold(rgb=rgb, coverage=coverage, distance=distance, trajectory=trajectory, anchors=tuple(seen))

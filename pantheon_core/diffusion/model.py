@@ -187,7 +187,7 @@ def build_model(config: ModelConfig, parts: dict[str, dict[str, Any]]) -> Panthe
 
 def tiny_configs(
     *,
-    unet_channels: tuple[int, ...] = (64, 96, 128),
+    unet_channels: tuple[int, ...] = (64, 96, 96),
     vae_channels: tuple[int, ...] = (32, 64, 96, 96),
     token_dim: int = 128,
     encoder_size: int = 64,
