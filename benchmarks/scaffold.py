@@ -1,17 +1,17 @@
 """Scaffold against ground truth: how true, how complete and how fast a rendered cache is.
 
-The cache is built from one traced panorama with its true distances and rendered from a moved camera of the same
-scene. What counts:
+The cache is built from one traced panorama with its true distances and rendered from a moved camera of the
+same scene. What counts:
 
 - psnr: covered pixels whose true surface the source saw, against a 4 x 4 supersampled trace.
-- bound: the same pixels, coloured by the true surface point's bilinear sample in the source panorama: what a
-  perfect surface with this source would give.
-- visible_covered: part of the pixels whose true surface point (or sky direction) the source saw that is covered.
+- bound: the same pixels, coloured by the true surface point's bilinear sample in the source panorama: what
+  a perfect surface with this source would give.
+- visible_covered: part of the pixels whose true point (or sky direction) the source saw that is covered.
 - false: part of the frame that is covered although the source saw the true point in no direction within
   a source pixel of it.
 - wrong_depth: part of the covered surface more than 5 % from the true distance.
-- holes: part of the frame not covered; polar_holes: the same of the rows within 10 degrees of a pole that the
-  source saw.
+- holes: part of the frame not covered; truly_hidden: what no renderer can cover; polar_holes: holes that the
+  source saw within 10 degrees of a pole.
 
     python benchmarks/scaffold.py --json benchmarks/results/scaffold.json
 """
@@ -126,7 +126,9 @@ def clock(cache: PointCache, pose: Tensor, height: int, backend: str, repeats: i
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--height", type=int, default=512)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1_000_001, 1_000_002])
@@ -148,10 +150,18 @@ def main() -> None:
             )
             path = scene_path(scene, seed, 49, 7.0)
             far = path[:, :3, 3].norm(dim=-1)
+            done: set[int] = set()
             for move in args.moves:
-                pose = path[int((far - move).abs().argmin())]
+                index = int((far - move).abs().argmin())
+                if index in done:
+                    continue
+                done.add(index)
+                pose = path[index]
                 row = {"kind": kind, "seed": seed, "move": round(float(pose[:3, 3].norm()), 3)}
-                row |= {k: round(v, 4) for k, v in measure(cache, source, View(scene, pose, args.height), "auto").items()}
+                row |= {
+                    k: round(v, 4)
+                    for k, v in measure(cache, source, View(scene, pose, args.height), "auto").items()
+                }
                 rows.append(row)
                 print(json.dumps(row), flush=True)
     names = [name for name in rows[0] if name not in ("kind", "seed", "move")]

@@ -19,6 +19,8 @@ __all__ = [
     "EDGE_BIAS",
     "FARTHEST",
     "ON_EDGE",
+    "RIM_SCALE",
+    "SKIN_REACH",
     "Part",
     "RenderedFrame",
     "Scene",
@@ -28,8 +30,10 @@ __all__ = [
 
 CAP_SCALE = 1.3  # radius of a bare point's cap in pixels of the frame or of its source, the larger
 CAP_MAX = 0.1  # radians: a point just beside the camera must not cover the view
-CAP_CORE = (0.7 / 1.3) ** 2  # over a surface only a pixel's own extent of the cap shows: squared part of it
+CAP_CORE = 0.7  # over a surface a cap shows only so many pixels of its radius: a pixel's own extent
+RIM_SCALE = 0.5  # the same radius at a surface's rim, whose pixels reach half a pixel beyond their centres
 BLEND_DEPTH = 0.05  # caps within this fraction behind the nearest one are blended with it
+SKIN_REACH = 1.1  # an edge triangle hides as far as so many times its near side's distance: things have depth
 EDGE_BIAS = 1.001  # a hiding triangle must be nearer than a surface by 0.1 %: they share vertices
 ON_EDGE = 1e-6  # radians: rays this close to a triangle's side hit it, so that rays through vertices do
 
@@ -60,7 +64,8 @@ class Part:
     Attributes:
         triangles: (M, 3) int32, their front turned to the anchor.
         edge: (M,) uint8, 1 where a triangle only hides.
-        bare: (K,) int32, points that no surface shows.
+        bare: (K,) int32, points drawn as caps: those that no surface shows, and the rims of surfaces.
+        bare_scale: (K,) radius of the cap in pixels of the frame or of the source, the larger.
         bare_radius: (K,) one source pixel's width at the point, in the cache's unit; 0 where unknown.
         center: (3,) where the anchor stood.
     """
@@ -68,6 +73,7 @@ class Part:
     triangles: Tensor
     edge: Tensor
     bare: Tensor
+    bare_scale: Tensor
     bare_radius: Tensor
     center: Tensor
 
@@ -105,7 +111,11 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
         triangles = _face_anchor(points, cache.triangles.to(device), centers, anchor)
     covered = torch.zeros(len(points), dtype=torch.bool, device=device)
     covered[triangles[edge == 0].long().reshape(-1)] = True
-    bare = (~covered).nonzero()[:, 0]
+    rim = torch.zeros_like(covered)
+    if cache.anchor_pixel_angle is not None:
+        rim = _rim(triangles[edge == 0].long(), covered)
+    bare = (~covered | rim).nonzero()[:, 0]
+    scale = torch.where(rim[bare], RIM_SCALE, CAP_SCALE).float()
     of = anchor[bare].long()
     if cache.anchor_pixel_angle is None:
         radius = points.new_zeros(len(bare))
@@ -116,19 +126,43 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
         points=points,
         colors=cache.colors.to(device).contiguous(),
         anchor=anchor,
-        parts=_parts(triangles, edge, bare.to(torch.int32), radius, anchor, centers),
+        parts=_parts(triangles, edge, (bare.to(torch.int32), scale, radius), anchor, centers),
         sky_rgb=None if sky is None else sky.rgb.to(device).float().contiguous(),
         sky_mask=None if sky is None else sky.mask.to(device).contiguous(),
     )
 
 
+def _rim(triangles: Tensor, covered: Tensor) -> Tensor:
+    """(N,) bool: points whose triangles do not close around them.
+
+    Around an inner point every neighbour follows one triangle and precedes another: the differences of the
+    neighbours' numbers cancel.
+    """
+    turn = torch.zeros(len(covered), dtype=torch.int64, device=covered.device)
+    for k in range(3):
+        turn.index_add_(0, triangles[:, k], triangles[:, (k + 1) % 3] - triangles[:, (k + 2) % 3])
+    return covered & (turn != 0)
+
+
 def _parts(
-    triangles: Tensor, edge: Tensor, bare: Tensor, radius: Tensor, anchor: Tensor, centers: Tensor
+    triangles: Tensor, edge: Tensor, caps: tuple[Tensor, Tensor, Tensor], anchor: Tensor, centers: Tensor
 ) -> tuple[Part, ...]:
-    """One part for every anchor; a cloud without a surface, or of one anchor, is drawn whole."""
+    """One part for every anchor; a cloud without a surface, or of one anchor, is drawn whole.
+
+    `caps` are numbers, scales and radii of the points drawn as caps.
+    """
+    bare, scale, radius = caps
     if len(centers) == 1 or not len(triangles):
-        whole = Part(triangles=triangles, edge=edge, bare=bare, bare_radius=radius, center=centers[0])
-        return (whole,)
+        return (
+            Part(
+                triangles=triangles,
+                edge=edge,
+                bare=bare,
+                bare_scale=scale,
+                bare_radius=radius,
+                center=centers[0],
+            ),
+        )
     of_triangle, of_bare = anchor[triangles[:, 0].long()], anchor[bare.long()]
     parts = []
     for index, center in enumerate(centers):
@@ -138,6 +172,7 @@ def _parts(
                 triangles=triangles[mine],
                 edge=edge[mine],
                 bare=bare[my_bare],
+                bare_scale=scale[my_bare],
                 bare_radius=radius[my_bare],
                 center=center,
             )

@@ -14,10 +14,10 @@ from ._scene import (
     BLEND_DEPTH,
     CAP_CORE,
     CAP_MAX,
-    CAP_SCALE,
     EDGE_BIAS,
     FARTHEST,
     ON_EDGE,
+    SKIN_REACH,
     Part,
     RenderedFrame,
     Scene,
@@ -48,7 +48,10 @@ class TorchRenderer:
         pose = T_world_cam.detach().to(scene.points)
         cam = (scene.points - pose[:3, 3]) @ pose[:3, :3]
         pixel = self._pixels(cam)
-        layers = [self._layer(part, cam, pixel) for part in scene.parts]
+        sources = [(part.center - pose[:3, 3]) @ pose[:3, :3] for part in scene.parts]
+        layers = [
+            self._layer(part, cam, pixel, source) for part, source in zip(scene.parts, sources, strict=True)
+        ]
         layer = blend_layers(layers, scene.parts, pose[:3, 3])
         if scene.sky_rgb is not None and scene.sky_mask is not None:
             self._sky(pose[:3, :3], layer)
@@ -59,11 +62,11 @@ class TorchRenderer:
             anchor=layer.anchor.clamp_min(-1).view(height, width),
         )
 
-    def _layer(self, part: Part, cam: Tensor, pixel: Tensor) -> Layer:
+    def _layer(self, part: Part, cam: Tensor, pixel: Tensor, source: Tensor) -> Layer:
         """Surface and bare points of one part."""
         keys = torch.full((self._height * self._width,), _EMPTY, dtype=torch.int64, device=cam.device)
         for first in range(0, len(part.triangles), _TRIANGLES):
-            self._raster(part, cam, pixel, first, keys)
+            self._raster(part, (cam, pixel, source), first, keys)
         layer = self._surface(part, cam, keys)
         if len(part.bare):
             self._caps(part, cam, pixel, layer)
@@ -119,7 +122,9 @@ class TorchRenderer:
         x1 = torch.minimum(x1, x0 + width - 1)
         return torch.stack((x0, x1, y0, y1), -1).long(), around
 
-    def _raster(self, part: Part, cam: Tensor, pixel: Tensor, first: int, keys: Tensor) -> None:
+    def _raster(self, part: Part, place: tuple[Tensor, Tensor, Tensor], first: int, keys: Tensor) -> None:
+        """Triangles from `first` on into the depth keys; `place` is the points, their pixels, the anchor."""
+        cam, pixel, source = place
         corners = part.triangles[first : first + _TRIANGLES].long()
         box, around = self._triangle_box(pixel, corners)
         if bool(around.any()):
@@ -133,14 +138,19 @@ class TorchRenderer:
         slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
         hides = (sign < 0) | (part.edge[number] != 0)
         factor = torch.where(hides, EDGE_BIAS, 1.0)
+        near = SKIN_REACH * (cam[corners] - source).norm(dim=-1).amin(-1)
+        near = torch.where(part.edge[number] != 0, near, math.inf)
         for item, where in self._expand(box):
             d = self._rays[where]
             e = (normals[item] * d[:, None]).sum(-1) * sign[item][:, None]
             hit = ((e >= 0) | (e * e <= slack[item])).all(-1)
             q = (plane[item] * d).sum(-1)
             hit &= q * sign[item] > 0
-            item, where, q = item[hit], where[hit], q[hit]
-            depth = (det[item] / q * factor[item]).view(torch.int32).long()
+            item, where, d = item[hit], where[hit], d[hit]
+            t = det[item] / q[hit]
+            hit = (t[:, None] * d - source).norm(dim=-1) <= near[item]
+            item, where = item[hit], where[hit]
+            depth = (t[hit] * factor[item]).view(torch.int32).long()
             keys.scatter_reduce_(0, where, (depth << 32) | number[item], "amin")
 
     def _pole_box(self, cam: Tensor, corners: Tensor, box: Tensor) -> Tensor:
@@ -203,8 +213,9 @@ class TorchRenderer:
         of, limit = part.bare.long(), layer.limit
         far = cam[of].norm(dim=-1)
         step = math.pi / self._height
-        angle = CAP_SCALE * torch.maximum(far.new_tensor(step), part.bare_radius / far)
-        angle = angle.clamp_max(max(CAP_MAX, CAP_SCALE * step))
+        scale, core = part.bare_scale, (CAP_CORE / part.bare_scale).square()
+        angle = scale * torch.maximum(far.new_tensor(step), part.bare_radius / far)
+        angle = torch.minimum(angle, (scale * step).clamp_min(CAP_MAX))
         chord = (2 * torch.sin(0.5 * angle)).square()
         ahead = cam[of] / far[:, None]
         box = self._cap_box(pixel[of], angle)
@@ -212,14 +223,16 @@ class TorchRenderer:
         keys = torch.full((len(limit),), _EMPTY, dtype=torch.int64, device=cam.device)
         for item, where in self._expand(box):
             u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
-            near = _seen(far[item], u, limit[where])
+            near = _seen(far[item], u, limit[where], core[item])
             item, where = item[near], where[near]
             keys.scatter_reduce_(0, where, (far[item].view(torch.int32).long() << 32) | item, "amin")
         nearest = (keys >> 32).to(torch.int32).view(torch.float32)
         total = cam.new_zeros(len(limit), 5)
         for item, where in self._expand(box):
             u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
-            near = _seen(far[item], u, limit[where]) & (far[item] <= nearest[where] * (1 + BLEND_DEPTH))
+            near = _seen(far[item], u, limit[where], core[item]) & (
+                far[item] <= nearest[where] * (1 + BLEND_DEPTH)
+            )
             item, where = item[near], where[near]
             weight = (1 - u[near]).square() + 1e-6
             color = self._scene.colors[of[item]].float() / 255
@@ -244,9 +257,9 @@ class TorchRenderer:
         layer.coverage[seen] = True
 
 
-def _seen(far: Tensor, u: Tensor, limit: Tensor) -> Tensor:
+def _seen(far: Tensor, u: Tensor, limit: Tensor, core: Tensor) -> Tensor:
     """Inside a cap and before what is there; over a surface (limit < 0) only with the cap's core."""
-    return (far < limit.abs()) & (u < torch.where(limit > 0, 1.0, CAP_CORE))
+    return (far < limit.abs()) & (u < torch.where(limit > 0, 1.0, core.clamp_max(1)))
 
 
 def _planes(cam: Tensor, corners: Tensor) -> tuple[Tensor, Tensor, Tensor]:

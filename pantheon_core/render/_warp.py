@@ -17,10 +17,10 @@ from ._scene import (
     BLEND_DEPTH,
     CAP_CORE,
     CAP_MAX,
-    CAP_SCALE,
     EDGE_BIAS,
     FARTHEST,
     ON_EDGE,
+    SKIN_REACH,
     Part,
     RenderedFrame,
     Scene,
@@ -60,6 +60,7 @@ class _Arrays:
     def __init__(self, wp: ModuleType, part: Part) -> None:
         self.triangles, self.edge = wp.from_torch(part.triangles), wp.from_torch(part.edge)
         self.bare, self.radius = wp.from_torch(part.bare), wp.from_torch(part.bare_radius)
+        self.scale = wp.from_torch(part.bare_scale)
         self.triangle_count, self.bare_count = len(part.triangles), len(part.bare)
 
 
@@ -120,7 +121,11 @@ class WarpRenderer:
         to_camera = [wp.mat33(*pose[:3, :3].T.reshape(-1).tolist()), wp.vec3(*pose[:3, 3].tolist())]
         size = [float(width), float(height)]
         self._launch(self._k.project, count, [self._points, *to_camera, *size, cam, pixel])
-        layers = [self._layer(part, cam, pixel) for part in self._parts]
+        sources = [(part.center.cpu() - pose[:3, 3]) @ pose[:3, :3] for part in scene.parts]
+        layers = [
+            self._layer(part, cam, pixel, wp.vec3(*source.tolist()))
+            for part, source in zip(self._parts, sources, strict=True)
+        ]
         layer = blend_layers(layers, scene.parts, pose[:3, 3].to(self._torch_device))
         coverage = layer.coverage.view(torch.uint8)
         if scene.sky_rgb is not None:
@@ -137,7 +142,7 @@ class WarpRenderer:
             anchor=layer.anchor.clamp_min(-1).view(height, width),
         )
 
-    def _layer(self, part: _Arrays, cam: Any, pixel: Any) -> Layer:
+    def _layer(self, part: _Arrays, cam: Any, pixel: Any, source: Any) -> Layer:
         """Surface and bare points of one part."""
         wp, k, pixels = self._wp, self._k, 2 * self._height * self._height
         layer = Layer(
@@ -152,8 +157,9 @@ class WarpRenderer:
         limit = wp.from_torch(layer.limit)
         if part.triangle_count:
             keys = wp.from_torch(self._new((pixels,), _EMPTY, torch.int64))
-            mesh = [cam, pixel, part.triangles, part.edge]
-            self._launch(k.raster, part.triangle_count, [*mesh, *self._tables, ON_EDGE, EDGE_BIAS, keys])
+            mesh = [cam, pixel, part.triangles, part.edge, *self._tables]
+            rules = [ON_EDGE, EDGE_BIAS, source, SKIN_REACH]
+            self._launch(k.raster, part.triangle_count, [*mesh, *rules, keys])
             mesh = [keys, cam, part.triangles, part.edge, self._colors, self._anchor]
             self._launch(k.surface, pixels, [*mesh, *self._tables, BLEND_DEPTH, *out, limit])
         if part.bare_count:
@@ -166,8 +172,8 @@ class WarpRenderer:
         keys = wp.from_torch(self._new((pixels,), _EMPTY, torch.int64))
         total = wp.from_torch(self._new((pixels, 4), 0, torch.float32), dtype=wp.vec4)
         total_t = wp.from_torch(self._new((pixels,), 0, torch.float32))
-        caps = [part.bare, part.radius, *vertices]
-        shape = [*self._tables, CAP_SCALE, CAP_MAX, CAP_CORE, limit]
+        caps = [part.bare, part.radius, part.scale, *vertices]
+        shape = [*self._tables, CAP_MAX, CAP_CORE, limit]
         self._launch(k.caps_depth, part.bare_count, [*caps, *shape, keys])
         blend = [*shape, BLEND_DEPTH, keys, total, total_t]
         self._launch(k.caps_blend, part.bare_count, [*caps, self._colors, *blend])

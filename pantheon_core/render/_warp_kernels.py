@@ -77,6 +77,8 @@ def raster(
     rows: wp.array(dtype=wp.vec2),
     slack: wp.float32,
     bias: wp.float32,
+    source: wp.vec3,
+    skin: wp.float32,
     keys: wp.array(dtype=wp.int64),
 ):
     """One triangle into the depth keys."""
@@ -134,6 +136,9 @@ def raster(
     factor = wp.float32(1.0)
     if s < 0.0 or edge[i] != wp.uint8(0):
         factor = bias
+    reach = wp.float32(3.0e38)
+    if edge[i] != wp.uint8(0):
+        reach = skin * wp.min(wp.min(wp.length(a - source), wp.length(b - source)), wp.length(c - source))
     for y in range(y0, y1 + 1):
         row = rows[y]
         for k in range(x0, x1 + 1):
@@ -150,7 +155,9 @@ def raster(
             ):
                 q = wp.dot(N, d)
                 if q * s > 0.0:
-                    wp.atomic_min(keys, y * W + x, pack(det / q * factor, i))
+                    t = det / q
+                    if reach > 1.0e38 or wp.length(t * d - source) <= reach:
+                        wp.atomic_min(keys, y * W + x, pack(t * factor, i))
 
 
 @wp.func
@@ -181,18 +188,18 @@ def cap_angle(
 @wp.func
 def seen(t: wp.float32, u: wp.float32, limit: wp.float32, core: wp.float32) -> bool:
     """Before what is there; over a surface (limit < 0) only with the cap's core, a pixel's own extent."""
-    return t < wp.abs(limit) and (limit > 0.0 or u < core)
+    return t < wp.abs(limit) and (limit > 0.0 or u < core * core)
 
 
 @wp.kernel
 def caps_depth(
     bare: wp.array(dtype=wp.int32),
     radius: wp.array(dtype=wp.float32),
+    scale: wp.array(dtype=wp.float32),
     cam: wp.array(dtype=wp.vec3),
     pixel: wp.array(dtype=wp.vec2),
     columns: wp.array(dtype=wp.vec2),
     rows: wp.array(dtype=wp.vec2),
-    k: wp.float32,
     most: wp.float32,
     core: wp.float32,
     limit: wp.array(dtype=wp.float32),
@@ -205,7 +212,7 @@ def caps_depth(
     p = cam[bare[i]]
     t = wp.length(p)
     if t > 0.0:
-        angle = cap_angle(radius[i], t, PI / wp.float32(H), k, most)
+        angle = cap_angle(radius[i], t, PI / wp.float32(H), scale[i], most)
         chord = 2.0 * wp.sin(0.5 * angle)
         n = p / t
         box = cap_box(pixel[bare[i]], angle, W, H)
@@ -215,7 +222,7 @@ def caps_depth(
                 x = (j + W) % W
                 off = direction(columns[x], rows[y]) - n
                 u = wp.dot(off, off) / (chord * chord)
-                if u < 1.0 and seen(t, u, limit[y * W + x], core):
+                if u < 1.0 and seen(t, u, limit[y * W + x], core / scale[i]):
                     wp.atomic_min(keys, y * W + x, key)
 
 
@@ -223,12 +230,12 @@ def caps_depth(
 def caps_blend(
     bare: wp.array(dtype=wp.int32),
     radius: wp.array(dtype=wp.float32),
+    scale: wp.array(dtype=wp.float32),
     cam: wp.array(dtype=wp.vec3),
     pixel: wp.array(dtype=wp.vec2),
     colors: wp.array2d(dtype=wp.uint8),
     columns: wp.array(dtype=wp.vec2),
     rows: wp.array(dtype=wp.vec2),
-    k: wp.float32,
     most: wp.float32,
     core: wp.float32,
     limit: wp.array(dtype=wp.float32),
@@ -245,7 +252,7 @@ def caps_blend(
     p = cam[v]
     t = wp.length(p)
     if t > 0.0:
-        angle = cap_angle(radius[i], t, PI / wp.float32(H), k, most)
+        angle = cap_angle(radius[i], t, PI / wp.float32(H), scale[i], most)
         chord = 2.0 * wp.sin(0.5 * angle)
         n = p / t
         box = cap_box(pixel[v], angle, W, H)
@@ -254,7 +261,7 @@ def caps_blend(
                 x = (j + W) % W
                 off = direction(columns[x], rows[y]) - n
                 u = wp.dot(off, off) / (chord * chord)
-                if u < 1.0 and seen(t, u, limit[y * W + x], core):
+                if u < 1.0 and seen(t, u, limit[y * W + x], core / scale[i]):
                     nearest = wp.cast(wp.int32(keys[y * W + x] >> wp.int64(32)), wp.float32)
                     if t <= nearest * (1.0 + depth):
                         w = (1.0 - u) * (1.0 - u) + 1.0e-6

@@ -55,7 +55,12 @@ def test_turning_by_pixels_rolls_the_frame(room, backend, pixels):
 
 def test_seam_and_poles_have_no_holes_in_any_attitude(room, backend):
     _, _, cache = dense_scene(room)
-    poses = [turned(0.3, 0.2, 0.1), turned(2.5, -1.2, 0.7), turned(0.0, math.pi / 2, 0.0), turned(0.0, 0.0, 3.0)]
+    poses = [
+        turned(0.3, 0.2, 0.1),
+        turned(2.5, -1.2, 0.7),
+        turned(0.0, math.pi / 2, 0.0),
+        turned(0.0, 0.0, 3.0),
+    ]
     for pose in poses:
         pose[:3, 3] = torch.tensor([0.21, -0.17, 0.4])
         assert render(cache, pose, H, backend=backend).coverage.all()
@@ -276,7 +281,10 @@ def test_two_anchors_agree_between_backends(room):
     there = (0.8, 0.1, -0.5)
     rgb2, t2 = room.view(48, there)
     both = merge_caches(
-        [cache_from_erp(rgb, t, everything), cache_from_erp(rgb2, t2, everything, T_world_cam=room.moved(*there))]
+        [
+            cache_from_erp(rgb, t, everything),
+            cache_from_erp(rgb2, t2, everything, T_world_cam=room.moved(*there)),
+        ]
     )
     a, b = (render(both, room.moved(0.3, 0.0, 0.1), 48, backend=name) for name in ("torch", "warp"))
     assert (a.coverage != b.coverage).float().mean() <= 2e-4
