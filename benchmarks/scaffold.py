@@ -113,15 +113,20 @@ def measure(cache: PointCache, source: View, target: View, backend: str) -> dict
 
 
 def clock(cache: PointCache, pose: Tensor, height: int, backend: str, repeats: int) -> dict[str, float]:
-    """Milliseconds per frame on one thread, upload not counted: median and spread."""
+    """Milliseconds per frame on one thread, upload not counted: median and spread.
+
+    `cpu` is the median processor time, which other work on the machine hardly changes.
+    """
     frames = render_path(cache, pose[None].repeat(repeats + 1, 1, 1), height, backend=backend, workers=1)
     next(frames)
-    times = []
+    times, busy = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         next(frames)
         times.append((time.perf_counter() - start) * 1e3)
-    return {"median": statistics.median(times), "least": min(times), "most": max(times)}
+        busy.append((time.process_time() - start_cpu) * 1e3)
+    figures = (statistics.median(times), min(times), max(times), statistics.median(busy))
+    return dict(zip(("median", "least", "most", "cpu"), (round(x, 1) for x in figures), strict=True))
 
 
 def main() -> None:
