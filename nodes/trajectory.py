@@ -127,6 +127,10 @@ class TrajectoryFromKeyframes(io.ComfyNode):
                 io.String.Output(
                     display_name="keyframes", tooltip="The path as JSON, to edit and paste back."
                 ),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="Length of the path and, with a cache, where it comes too close to the scene.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -189,7 +193,7 @@ class TrajectoryFromKeyframes(io.ComfyNode):
         trajectory = interpolate(keys)
         text = _describe(trajectory, cache, clearance)
         show_text(cls.hidden.unique_id, text)
-        return io.NodeOutput(trajectory, path_to_json(keys), ui=ui.PreviewText(text))
+        return io.NodeOutput(trajectory, path_to_json(keys), text, ui=ui.PreviewText(text))
 
 
 def _between(cache: BuiltCache | None, frames: int, fps: float, easing: str) -> KeyframePath:

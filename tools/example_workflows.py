@@ -64,6 +64,7 @@ Connect them to Wan VACE (control video and control mask), to a depth ControlNet
 model, in place of the three **Save 360° Video** nodes. Wrap-around models keep the seam closed."""
 
 _LOOK = ["look", "PreviewImage", "Preview: what the scene holds", {}]
+_REPORT = ["report", "PreviewAny", "Path report", {}]
 _SAMPLING = {"seed": 0, "control_after_generate": "fixed", "steps": 12}
 _MODEL = ["model", "PantheonModelLoader", "", {}]
 WORKFLOWS: dict[str, dict[str, Any]] = {
@@ -72,7 +73,7 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
         "columns": [
             [["photo", "LoadPanorama", "", {"image": "pantheon360/hotel_room.jpg", "height": 512}]],
             [["cache", "Build3DCache", "", {}], _LOOK],
-            [["path", "TrajectoryFromKeyframes", "", {"path": "forward", "distance": 0.5}]],
+            [["path", "TrajectoryFromKeyframes", "", {"path": "forward", "distance": 0.5}], _REPORT],
             [["scaffold", "RenderERPScaffold", "", {"height": 256}], _MODEL],
             [["sampler", "PantheonSampler", "", _SAMPLING]],
             [["save", "SaveERPVideo", "", {"filename_prefix": "video/walk"}]],
@@ -83,6 +84,7 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
             "cache.preview > look.images",
             "cache.cache > scaffold.cache",
             "path.trajectory > scaffold.trajectory",
+            "path.report > report.source",
             "model.model > sampler.model",
             "scaffold.scaffold > sampler.scaffold",
             "sampler.images > save.images",
@@ -96,7 +98,7 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
                 ["pair", "PreviewImage", "Preview: both panoramas", {}],
             ],
             [["cache", "Build3DCache", "", {}], _LOOK],
-            [["path", "TrajectoryFromKeyframes", "", {"path": "between panoramas"}]],
+            [["path", "TrajectoryFromKeyframes", "", {"path": "between panoramas"}], _REPORT],
             [
                 ["scaffold", "RenderERPScaffold", "", {"height": 256}],
                 _MODEL,
@@ -112,6 +114,7 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
             "cache.preview > look.images",
             "cache.cache > scaffold.cache",
             "path.trajectory > scaffold.trajectory",
+            "path.report > report.source",
             "model.model > sampler.model",
             "scaffold.scaffold > sampler.scaffold",
             "fusion.fusion > sampler.fusion",
@@ -123,7 +126,10 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
         "columns": [
             [["photo", "LoadPanorama", "", {"image": "pantheon360/garden_path.jpg", "height": 512}]],
             [["cache", "Build3DCache", "", {}], _LOOK],
-            [["path", "TrajectoryFromKeyframes", "", {"path": "arc", "radius": 0.8, "angle_deg": 60}]],
+            [
+                ["path", "TrajectoryFromKeyframes", "", {"path": "arc", "radius": 0.8, "angle_deg": 60}],
+                _REPORT,
+            ],
             [
                 ["scaffold", "RenderERPScaffold", "", {"height": 256}],
                 ["grey", "MaskToImage", "Holes as pictures", {}],
@@ -140,6 +146,7 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
             "cache.preview > look.images",
             "cache.cache > scaffold.cache",
             "path.trajectory > scaffold.trajectory",
+            "path.report > report.source",
             "scaffold.images > images.images",
             "scaffold.holes > grey.mask",
             "grey.IMAGE > holes.images",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import time
+import uuid
 
 import av
 import pytest
 
 WALK, BETWEEN, SCAFFOLD = "01_walk_from_one_photo", "02_between_two_panoramas", "03_scaffold_for_other_models"
+SPHERICAL_V1 = uuid.UUID("ffcc8263-f855-4a93-8814-587a02521fdd")
 
 
 def find(prompt, class_type):
@@ -43,7 +45,7 @@ def test_example_workflow_gives_panorama_videos(host, small, name, count):
         assert frames[1].std() > 1, "a frame of one colour"
         data = path.read_bytes()
         assert b"sv3d" in data
-        assert bytes.fromhex("ffcc82638855 4a938814587a02521fdd".replace(" ", "")) in data
+        assert SPHERICAL_V1.bytes in data
         assert json.loads(metadata["prompt"]) == small[name]
 
 
