@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "pantheon_core"
 LAYERS = (
-    {"errors", "check", "assets"},
+    {"errors", "check", "assets", "warp_runtime"},
     {"geometry"},
     {"trajectory", "cache", "render", "panorama", "video", "metrics", "synthetic"},
     {"recon", "diffusion"},
@@ -21,7 +21,7 @@ LAYERS = (
     {"cli"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-WITHIN_A_LAYER = {("check", "errors"), ("assets", "errors"), ("render", "cache")}
+WITHIN_A_LAYER = {("check", "errors"), ("assets", "errors"), ("warp_runtime", "errors"), ("render", "cache")}
 """Who may import a neighbour: (importer, imported)."""
 
 

@@ -191,7 +191,7 @@ def tiny_configs(
     vae_channels: tuple[int, ...] = (32, 64, 96, 96),
     token_dim: int = 128,
     encoder_size: int = 64,
-    encoder_layers: int = 4,
+    encoder_layers: int = 3,
     frames: int = 14,
 ) -> dict[str, dict[str, Any]]:
     """Architecture of pantheon-tiny: the classes of Stable Video Diffusion with few channels.

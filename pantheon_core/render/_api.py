@@ -14,9 +14,10 @@ from torch import Tensor
 from ..cache import PointCache
 from ..check import check_finite, check_rotation, check_shape
 from ..errors import InputError, Progress
+from ..warp_runtime import warp_available
 from ._scene import RenderedFrame, prepare
 from ._torch import TorchRenderer
-from ._warp import WarpRenderer, warp_available
+from ._warp import WarpRenderer
 
 __all__ = ["Backend", "render", "render_path"]
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import BackendUnavailableError
+from ..warp_runtime import load_warp, quiet_warp
 from ._layers import Layer, blend_layers
 from ._scene import (
     BLEND_DEPTH,
@@ -27,31 +25,10 @@ from ._scene import (
     direction_tables,
 )
 
-__all__ = ["WarpRenderer", "warp_available"]
+__all__ = ["WarpRenderer"]
 
 _EMPTY = torch.iinfo(torch.int64).max
 _log = logging.getLogger(__name__)
-
-
-def warp_available() -> bool:
-    """True when warp-lang can be imported."""
-    try:
-        import warp  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-@contextmanager
-def _quietly(wp: ModuleType) -> Iterator[None]:
-    """Warp greets and reports compilation on standard output: hold that back, and put its level back."""
-    level = wp.config.log_level if hasattr(wp.config, "log_level") else wp.config.quiet
-    name, value = ("log_level", wp.LOG_ERROR) if hasattr(wp.config, "log_level") else ("quiet", True)
-    setattr(wp.config, name, value)
-    try:
-        yield
-    finally:
-        setattr(wp.config, name, level)
 
 
 class _Arrays:
@@ -72,15 +49,9 @@ class WarpRenderer:
     """
 
     def __init__(self, scene: Scene, height: int) -> None:
-        try:
-            import warp as wp
-        except ImportError as error:
-            raise BackendUnavailableError(
-                'backend "warp" needs the package warp-lang: pip install warp-lang, or choose backend="torch"'
-            ) from error
+        wp = load_warp()
         device = scene.points.device
-        with _quietly(wp):
-            wp.init()
+        with quiet_warp(wp):
             from . import _warp_kernels as kernels
 
             self._device = wp.device_from_torch(device)

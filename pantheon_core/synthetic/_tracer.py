@@ -11,6 +11,7 @@ from torch import Tensor
 from ..check import check_rotation, check_shape
 from ..errors import InputError
 from ..geometry import erp_rays
+from ..warp_runtime import warp_available
 from ._scene import Scene
 
 __all__ = ["TracedFrame", "trace"]
@@ -81,9 +82,9 @@ def trace(
 
 
 def _backend(name: str):
-    from ._warp_tracer import trace_rays, warp_available
-
     if name == "warp" or (name == "auto" and warp_available()):
+        from ._warp_tracer import trace_rays
+
         return trace_rays
     if name in ("auto", "torch"):
         from ._torch_tracer import trace_rays as torch_trace_rays

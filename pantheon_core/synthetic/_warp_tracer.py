@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import BackendUnavailableError
+from ..warp_runtime import load_warp, quiet_warp
 from ._scene import Scene
 from ._textures import SIZE
 
-__all__ = ["trace_rays", "warp_available"]
-
-
-def warp_available() -> bool:
-    """Whether warp-lang is installed."""
-    return find_spec("warp") is not None
-
-
-@contextmanager
-def _quietly(wp: Any) -> Iterator[None]:
-    """No banner and no compile messages from Warp; its own setting comes back afterwards."""
-    name, value = ("log_level", wp.LOG_ERROR) if hasattr(wp.config, "log_level") else ("quiet", True)
-    before = getattr(wp.config, name)
-    setattr(wp.config, name, value)
-    try:
-        yield
-    finally:
-        setattr(wp.config, name, before)
-
-
-def _warp() -> Any:
-    if not warp_available():
-        raise BackendUnavailableError(
-            'backend "warp" needs the package warp-lang: pip install warp-lang, or use backend="torch"'
-        )
-    import warp
-
-    return warp
+__all__ = ["trace_rays"]
 
 
 def trace_rays(
@@ -51,9 +21,8 @@ def trace_rays(
 
     `pixel` is the angle between neighbouring rays in radians, for the texture filter.
     """
-    wp = _warp()
-    with _quietly(wp):
-        wp.init()
+    wp = load_warp()
+    with quiet_warp(wp):
         return _launch(wp, scene, rays, T_world_cam, pixel, shaded)
 
 
