@@ -27,8 +27,12 @@ def save_tiny(net: TinyDepthNet, path: Path, *, height: int, **notes: str | int 
     """
     from safetensors.torch import save_file
 
-    config: dict[str, str | int | float] = {"format": _FORMAT, "context": net.context.squeeze.out_features, "head": net.head.in_channels}
-    config["height"] = height
+    config: dict[str, str | int | float] = {
+        "format": _FORMAT,
+        "context": net.context.squeeze.out_features,
+        "head": net.head.in_channels,
+        "height": height,
+    }
     header = {
         "config": json.dumps(config | notes),
         "credit": "encoder and decoder fine-tuned from FastDepth (c) 2019 Diana Wofk, Fangchang Ma, "

@@ -13,7 +13,7 @@ from ..assets import weights_path
 from ..check import check_erp, check_shape
 from ..errors import InputError, Progress
 from ..geometry import resize_erp
-from ._refine import floor_level, floor_plane, joint_upsample
+from ._refine import floor_level, floor_plane, joint_upsample, straighten
 from ._tiny_net import STRIDE, latitude_prior
 from ._tiny_weights import cached_tiny
 from ._types import DistanceEstimate
@@ -32,12 +32,14 @@ class TinyBackend:
         weights: path of a safetensors file, None for the bundled one.
         height: of the image the network sees, pixels, a multiple of 32; None is what it was trained on.
         flat_floor: pull what the network calls floor onto one plane.
+        upright_walls: even out the horizontal distance of what stands.
         scale: multiplies the distances.
     """
 
     weights: Path | str | None = None
     height: int | None = None
     flat_floor: bool = True
+    upright_walls: bool = True
     scale: float = 1.0
     name: str = field(default="tiny", init=False)
 
@@ -61,9 +63,11 @@ class TinyBackend:
         if progress:
             progress(1, 2)
         fields = torch.stack((out.residual, out.confidence, out.sky, out.floor))[:, 0]
-        level = floor_level(
-            fields[0] + latitude_prior(fields.shape[1], device=rgb.device), fields[3].sigmoid()
-        )
+        prior = latitude_prior(fields.shape[1], device=rgb.device)
+        sky, floor = fields[2:].sigmoid()
+        level = floor_level(fields[0] + prior, floor)
+        if self.upright_walls:
+            fields[0] = straighten(fields[0] + prior, floor, sky) - prior
         # the prior is added at full size: it is exact there, so a flat floor stays flat
         full = joint_upsample(fields, F.avg_pool2d(small, 2), rgb)
         log_distance = full[0] + latitude_prior(height, device=rgb.device)

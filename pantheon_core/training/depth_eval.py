@@ -111,7 +111,12 @@ def main() -> None:
     frames = DepthFrames.load(args.data, args.limit)
     result = {
         "tiny": _network(frames, TinyBackend(weights=args.weights)),
-        "tiny, floor not flattened": _network(frames, TinyBackend(weights=args.weights, flat_floor=False)),
+        "tiny, walls not straightened": _network(
+            frames, TinyBackend(weights=args.weights, upright_walls=False)
+        ),
+        "tiny, neither": _network(
+            frames, TinyBackend(weights=args.weights, flat_floor=False, upright_walls=False)
+        ),
     }
     if args.prior:
         prior = latitude_baseline(DepthFrames.load(args.prior))
