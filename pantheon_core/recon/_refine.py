@@ -71,6 +71,7 @@ def _upsample_rows(padded: Tensor, rgb: Tensor, shape: torch.Size, start: int, s
     weight = torch.stack([near * ((-unlike * broken).exp() + 1e-4) for near, unlike in weights])
     first = value[:, 0]
     centre = (first * weight.square()).sum(0) / weight.square().sum(0)
+    kept = weight
     for _ in range(2):
         kept = weight * (-broken * (first - centre).square() / (2 * _VALUE_SIGMA**2)).exp() + 1e-9
         centre = (first * kept).sum(0) / kept.sum(0)

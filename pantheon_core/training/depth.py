@@ -56,7 +56,7 @@ class DepthTrainSettings:
     rate: float = 1e-3
     base_ratio: float = 0.5
     photo_chance: float = 0.15
-    ema: float = 0.997
+    ema: float = 0.99
     seed: int = 0
 
 
@@ -153,7 +153,9 @@ def train_depth(
     """
     run.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(_parameter_groups(net, settings), lr=settings.rate, weight_decay=1e-4)
-    net = net.to(memory_format=torch.channels_last)  # depthwise gradients are faster so
+    for parameter in net.parameters():
+        if parameter.ndim == 4:  # depthwise gradients are faster so
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     average = copy.deepcopy(net)
     step, spent = 0, 0.0
     if (run / "last.pt").is_file():
