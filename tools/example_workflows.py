@@ -1,6 +1,6 @@
 """Builds the example workflows in the real frontend, and their thumbnails by really running them.
 
-Run it with the host's environment, after `tools/comfy_host.py`:
+Run it with the host's environment, after `tools/test_host.py`:
 
     .cache/host/venv/bin/python tools/example_workflows.py                # the JSON files
     .cache/host/venv/bin/python tools/example_workflows.py --thumbnails   # and the pictures, some minutes
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import comfy_host
+import test_host
 from host_browser import open_frontend, read_workflows, to_prompts
 from host_session import HostSession, running_host
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("example_workflows")
 
-FOLDER = comfy_host.ROOT / "example_workflows"
+FOLDER = test_host.ROOT / "example_workflows"
 _THUMBNAIL = (640, 320)
 
 # A node is [key, type, title or "", {widget: value}]; columns stand side by side, nodes below each other.

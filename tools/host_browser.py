@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import comfy_host
+import test_host
 
 if TYPE_CHECKING:
     from host_session import HostSession
@@ -51,7 +51,7 @@ def open_frontend(session: HostSession, *, vue_nodes: bool = False) -> Iterator[
     for name, value in {**_SETTINGS, "Comfy.VueNodes.Enabled": vue_nodes}.items():
         session.post(f"/settings/{name}", value)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=comfy_host.find_chromium(), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=test_host.find_chromium(), args=_ARGUMENTS)
         try:
             page = browser.new_page(viewport={"width": 1920, "height": 1080})
             page.set_default_timeout(_TIMEOUT_MS)
@@ -69,5 +69,5 @@ def to_prompts(page: Page, workflows: dict[str, dict[str, Any]]) -> dict[str, di
 
 def read_workflows() -> dict[str, dict[str, Any]]:
     """The example workflows by name."""
-    folder = comfy_host.ROOT / "example_workflows"
+    folder = test_host.ROOT / "example_workflows"
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}

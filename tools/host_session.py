@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import comfy_host
+import test_host
 
-ROOT = comfy_host.ROOT
+ROOT = test_host.ROOT
 
 
 @dataclass
@@ -89,9 +89,9 @@ class HostSession:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         begin = time.monotonic()
-        command = comfy_host.comfyui_command(self.base, self.port, "--cpu", *extra)
+        command = test_host.comfyui_command(self.base, self.port, "--cpu", *extra)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=comfy_host.COMFYUI, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=test_host.COMFYUI, stdout=log, stderr=log)
         while time.monotonic() - begin < timeout:
             if self._process.poll() is not None:
                 raise HostError(f"ComfyUI ended at start:\n{self.log_text()[-4000:]}")

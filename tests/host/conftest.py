@@ -1,6 +1,6 @@
 """One real ComfyUI for all host tests, and one page of its frontend to convert workflows.
 
-These tests run in the host's environment: `.cache/host/venv/bin/python -m pytest tests/host`.
+`tools/test_host.py` sets it up; then `pytest tests/host` runs in the project's environment or the host's.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import comfy_host  # noqa: E402
 import host_browser  # noqa: E402
 import host_session  # noqa: E402
+import test_host  # noqa: E402
 
 # Under the load of a busy machine a start takes ten times as long as on a free one.
 START_SECONDS = 900.0
@@ -49,8 +49,10 @@ def random_model():
 @pytest.fixture(scope="session")
 def host(tmp_path_factory, random_model):
     """The running host; its log is shown when a test fails."""
-    if not comfy_host.STAMP.is_file():
-        pytest.fail("the test host is not set up; run tools/comfy_host.py")
+    if not test_host.STAMP.is_file():
+        pytest.fail("the test host is not set up; run tools/test_host.py")
+    # Playwright lives in the host's environment; the project's own packages keep their precedence.
+    sys.path.append(str(test_host.site_packages(test_host.host_python())))
     session = host_session.HostSession(tmp_path_factory.mktemp("comfyui"))
     random_model(session.base / "models" / "pantheon360")
     session.start("--preview-method", "auto", timeout=START_SECONDS)

@@ -2,8 +2,8 @@
 
 Run it with the project's own interpreter:
 
-    .venv/bin/python tools/comfy_host.py            # set up, or say at once that all is there
-    .venv/bin/python tools/comfy_host.py --studio   # and start ComfyUI with the pack
+    .venv/bin/python tools/test_host.py            # set up, or say at once that all is there
+    .venv/bin/python tools/test_host.py --serve    # and start ComfyUI with the pack
 
 The environment is a second virtual environment that sees the first one's packages through a `.pth` file, so
 torch is installed once, and the unit tests still run without torchvision. Standard library only.
@@ -26,7 +26,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-log = logging.getLogger("comfy_host")
+log = logging.getLogger("test_host")
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = ROOT / ".cache" / "host"
@@ -245,7 +245,7 @@ def main() -> int:
     arguments, extra = parser.parse_known_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     prepare()
-    return studio(arguments.port, extra) if arguments.studio else 0
+    return studio(arguments.port, extra) if arguments.serve else 0
 
 
 if __name__ == "__main__":
