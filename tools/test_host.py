@@ -129,8 +129,10 @@ def prepare() -> None:
 
 
 def _fingerprint() -> str:
-    parts = (Path(__file__).read_bytes(), sys.version.encode(), sysconfig.get_paths()["purelib"].encode())
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    """Of all that decides what is set up: another pin sets the host up anew, another line of code does not."""
+    pins = (COMFYUI_WHEEL, *CONSTRAINTS, *PACKAGES, TORCHVISION_SHIM)
+    parts = (*pins, sys.version, sysconfig.get_paths()["purelib"])
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -238,9 +240,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--studio", action="store_true", help="start ComfyUI with the pack once all is set up"
-    )
+    parser.add_argument("--serve", action="store_true", help="start ComfyUI with the pack once all is set up")
     parser.add_argument("--port", type=int, default=8188, help="port of the studio (8188)")
     arguments, extra = parser.parse_known_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
