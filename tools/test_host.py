@@ -129,7 +129,7 @@ def prepare() -> None:
 
 
 def _fingerprint() -> str:
-    """Of all that decides what is set up: another pin sets the host up anew, another line of code does not."""
+    """Of what decides the set-up: another pin sets the host up anew, another line of code does not."""
     pins = (COMFYUI_WHEEL, *CONSTRAINTS, *PACKAGES, TORCHVISION_SHIM)
     parts = (*pins, sys.version, sysconfig.get_paths()["purelib"])
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
