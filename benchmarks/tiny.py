@@ -53,7 +53,8 @@ def evaluate(
     videos = {"scaffold": scaffold, "pull_push": pull_push(scaffold, clip.coverage)}
     raw = generate(model, scaffold, clip.coverage, anchors, settings=settings).frames
     videos["raw"] = raw
-    videos["composed"] = compose_with_scaffold(raw, scaffold, clip.coverage, 1.0)
+    videos["composed"] = compose_with_scaffold(raw, scaffold, clip.coverage, 1.0, feather=0)
+    videos["feathered"] = compose_with_scaffold(raw, scaffold, clip.coverage, 1.0)
     inner = slice(1, -1 if clip.anchors == 2 else None)
     scores = {name: score(video, truth, ~clip.coverage, inner) for name, video in videos.items()}
     return scores, {"truth": truth, **videos}
@@ -66,8 +67,7 @@ def sheet(videos: list[dict[str, Tensor]], path: Path) -> None:
     rows = []
     for video in videos:
         cells = [video[name][-2] for name in ("truth", "scaffold", "pull_push", "raw", "composed")]
-        row = torch.cat([torch.nn.functional.pad(c, (0, 4, 0, 4)) for c in cells], -1)
-        rows.append(torch.nn.functional.pad(row, (0, 1300 * (row.shape[-1] > 1300) and 0)))
+        rows.append(torch.cat([torch.nn.functional.pad(c, (0, 4, 0, 4)) for c in cells], -1))
     by_width: dict[int, list[Tensor]] = {}
     for row in rows:
         by_width.setdefault(row.shape[-1], []).append(row)
@@ -149,7 +149,7 @@ def main() -> None:
 def summary(rows: list[dict]) -> dict[str, dict[str, float]]:
     """Means over clips, and on how many the composed video beats pull-push."""
     result: dict[str, dict[str, float]] = {}
-    for way in ("scaffold", "pull_push", "raw", "composed"):
+    for way in ("scaffold", "pull_push", "raw", "composed", "feathered"):
         result[way] = {}
         for key in ("psnr", "ssim", "hole_psnr"):
             values = [row["scores"][way][key] for row in rows if math.isfinite(row["scores"][way][key])]

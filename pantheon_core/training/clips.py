@@ -262,7 +262,8 @@ def _scene_cache(scene: Scene, path: Tensor, job: ClipJob) -> PointCache:
     return merge_caches(caches)
 
 
-def _write(path: Path, job: ClipJob, clip: Clip) -> None:
+def write_clip(path: Path, job: ClipJob, clip: Clip) -> None:
+    """Write one clip file; it appears under its name only when complete."""
     from safetensors.torch import save_file
 
     tensors = {"rgb": clip.rgb, "scaffold": clip.scaffold, "coverage": clip.coverage.to(torch.uint8)}

@@ -45,6 +45,10 @@ class VAEConfig:
         clip_share: share of steps on synthetic clips (needs `data.clips`).
         hole_share: share of photograph steps with black holes, as scaffolds have them.
         kl_weight: weight of the KL term, per latent element.
+        start: checkpoint whose averaged weights the stage starts from; empty starts as block means.
+        freeze_encoder: train the decoder alone, so that a UNet trained on the encoder's latents stays valid.
+        latent_noise: most noise added to the latents before decoding, relative to their deviation; it makes
+            the decoder forgive the UNet's errors.
     """
 
     channels: tuple[int, ...] = (96, 96, 96, 128)
@@ -54,6 +58,9 @@ class VAEConfig:
     clip_share: float = 0.0
     hole_share: float = 0.25
     kl_weight: float = 1e-5
+    start: str = ""
+    freeze_encoder: bool = False
+    latent_noise: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +69,8 @@ class UNetConfig:
 
     Attributes:
         vae: trained VAE checkpoint (.pt of the VAE stage).
+        start: checkpoint.pt of an earlier unet stage to start from; empty starts as a copy of the scaffold.
+        hole_fill: what the VAE sees in the scaffold's holes: "value" (black), or "smooth" (pull-push).
         channels: of the UNet's levels; the first must be 96 (`unet_start.py`).
         p_mean: mean of ln sigma.
         p_std: standard deviation of ln sigma.
@@ -75,6 +84,8 @@ class UNetConfig:
     """
 
     vae: str = ""
+    start: str = ""
+    hole_fill: Literal["value", "smooth"] = "value"
     channels: tuple[int, ...] = (96, 64, 96)
     p_mean: float = 0.7
     p_std: float = 1.6

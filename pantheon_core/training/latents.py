@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..render import pull_push
 from .clips import Clip, ClipFolder
 
 __all__ = ["LatentClip", "LatentFolder", "latent_statistics", "vae_fingerprint"]
@@ -40,10 +43,12 @@ class LatentFolder:
     Args:
         clips: which clips.
         vae: trained VAE in eval mode; its weights name the cache folder.
+        smooth: holes are filled by `render.pull_push` before encoding, else they are black.
     """
 
-    def __init__(self, clips: ClipFolder, vae: Any) -> None:
+    def __init__(self, clips: ClipFolder, vae: Any, *, smooth: bool = False) -> None:
         self.clips = clips
+        self.smooth = smooth
         self._vae = vae
         self._folder = clips.files[0].parent / f"latents_{vae_fingerprint(vae)}"
         self._folder.mkdir(exist_ok=True)
@@ -60,24 +65,30 @@ class LatentFolder:
 
     def read(self, index: int) -> LatentClip:
         """Clip `index` with its latents, from disk or encoded now."""
-        from safetensors.torch import load_file, save_file
-
         clip = self.clips.read(index)
-        path = self._folder / self.clips.files[index].name
-        if path.is_file():
-            latents = load_file(path)
+        name = self.clips.files[index].name
+        truth = self._kept(f"truth_{name}", lambda: clip.rgb)
+        if self.smooth:
+            scaffold = self._kept(f"smooth_{name}", lambda: _filled(clip))
         else:
-            latents = {"truth": self._encode(clip.rgb), "scaffold": self._encode(clip.scaffold)}
-            partial = path.with_suffix(".partial")
-            save_file(latents, partial)
-            partial.replace(path)
+            scaffold = self._kept(f"black_{name}", lambda: clip.scaffold)
         return LatentClip(
-            truth=latents["truth"].float(),
-            scaffold=latents["scaffold"].float(),
+            truth=truth,
+            scaffold=scaffold,
             holes=_hole_share(clip),
             rgb=clip.rgb,
             anchors=clip.anchors,
         )
+
+    def _kept(self, name: str, frames: Callable[[], Tensor]) -> Tensor:
+        from safetensors.torch import load_file, save_file
+
+        path = self._folder / name
+        if not path.is_file():
+            partial = path.with_suffix(f".{os.getpid()}")
+            save_file({"latents": self._encode(frames())}, partial)
+            partial.replace(path)
+        return load_file(path)["latents"].float()
 
     @torch.no_grad()
     def _encode(self, frames: Tensor) -> Tensor:
@@ -116,6 +127,12 @@ def vae_fingerprint(vae: Any) -> str:
         digest.update(key.encode())
         digest.update(value.detach().float().contiguous().numpy().tobytes())
     return digest.hexdigest()[:10]
+
+
+def _filled(clip: Clip) -> Tensor:
+    """(T, 3, H, W) uint8 scaffold, holes filled smoothly from their surroundings."""
+    filled = pull_push(clip.scaffold.float() / 255.0, clip.coverage)
+    return (filled.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def _hole_share(clip: Clip) -> Tensor:

@@ -51,8 +51,11 @@ class Sample:
 def train_unet(config: TrainConfig, *, progress: Progress | None = None) -> FitResult:
     """Train on the clips that are in the folder now; ends with `output/model.safetensors`."""
     vae = load_vae(config.unet.vae, config.vae)
-    folder = LatentFolder(ClipFolder(config.data.clips, held_out=False), vae)
+    folder = LatentFolder(ClipFolder(config.data.clips, held_out=False), vae, smooth=config.unet.hole_fill == "smooth")
     model = build_training_model(config, vae, _scaling(config, folder))
+
+    if config.unet.start:
+        _start_from(model, Path(config.unet.start))
 
     def step_loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         return batch_loss(model, _draw_batch(folder, config, generator), config, generator)
@@ -165,6 +168,13 @@ def export_model(model: PantheonModel, averaged: dict[str, Tensor], path: Path) 
         return save_model(model, path, dtype=torch.float16)
     finally:
         model.load_state_dict(raw)
+
+
+def _start_from(model: PantheonModel, path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"unet.start: no checkpoint at {path}")
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    model.load_state_dict(state["averaged"], strict=False)
 
 
 def _watch(output: Tensor, noisy: Tensor, latents: Tensor, sigma: Tensor, holes: Tensor) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ def load_vae(path: str | Path, settings: VAEConfig, *, averaged: bool = True) ->
     """
     file = Path(path)
     if not file.is_file():
-        raise InputError(f"unet.vae: no checkpoint at {file}; train the vae stage first")
+        raise InputError(f"VAE checkpoint: nothing at {file}; train the vae stage first")
     state = torch.load(file, weights_only=True, map_location="cpu")
     vae = build_vae(settings)
     vae.load_state_dict(state["model"])
@@ -68,7 +68,11 @@ def load_vae(path: str | Path, settings: VAEConfig, *, averaged: bool = True) ->
 def train_vae(config: TrainConfig, *, progress: Progress | None = None) -> FitResult:
     """Train the VAE; the result is `output/checkpoint.pt` (weights and averaged weights)."""
     torch.manual_seed(config.seed)
-    vae = build_vae(config.vae)
+    vae = load_vae(config.vae.start, config.vae) if config.vae.start else build_vae(config.vae)
+    vae.requires_grad_(True)
+    if config.vae.freeze_encoder:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
     photos = PhotoBank(config.data.photos, config.data.extra_photos)
     clips: ClipFolder | None = None
     if config.vae.clip_share > 0:
@@ -112,6 +116,9 @@ def reconstruct_loss(
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         noise = torch.randn(mean.shape, generator=generator)
         latent = mean + (0.5 * logvar).exp() * noise
+        if config.vae.latent_noise > 0:
+            amount = config.vae.latent_noise * float(torch.rand(1, generator=generator))
+            latent = latent + amount * mean.detach().std() * torch.randn(mean.shape, generator=generator)
         decoded = vae.decode(latent, num_frames=frames).sample
     return vae_loss(decoded.float(), target, mean, logvar, kl_weight=config.vae.kl_weight)
 
