@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types unit slow host studio thumbnails clean
+.PHONY: demo test check lint types unit slow host studio clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,12 +32,12 @@ types: $(VENV)/.installed-dev
 	$(BIN)/pyright
 
 unit: $(VENV)/.installed-dev
-	$(PY) -m pytest -q -m "not slow and not host and not browser"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n auto -m "not slow and not host and not browser"
 
 check: lint types unit
 
 slow: $(VENV)/.installed-dev
-	$(PY) -m pytest -q -m "slow and not host and not browser"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n auto -m "slow and not host and not browser"
 
 host: $(VENV)/.installed-dev
 	$(PY) tools/test_host.py

@@ -101,6 +101,7 @@ def _generate(args: argparse.Namespace, bars: Bars) -> str:
         fps=args.fps,
         noise_aug=args.noise_aug,
         keep_scaffold=args.keep_scaffold,
+        autocast=not args.float32,
         seed=args.seed,
     )
     made = walk.scaffold
@@ -313,7 +314,7 @@ def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
         "--guidance-min", type=float, default=1.0, help="at the first frame; default %(default)s"
     )
     model.add_argument(
-        "--guidance-max", type=float, default=1.5, help="at the last frame; default %(default)s"
+        "--guidance-max", type=float, default=1.0, help="at the last frame; default %(default)s"
     )
     model.add_argument(
         "--noise-aug", type=float, default=0.02, help="noise on the scaffold; default %(default)s"
@@ -322,6 +323,11 @@ def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
         "--keep-scaffold",
         type=float,
         help="0 to 1, how far covered pixels stay the photograph's; default the model's own",
+    )
+    model.add_argument(
+        "--float32",
+        action="store_true",
+        help="compute in full precision: slower, slightly different pictures",
     )
     model.add_argument("--seed", type=int, default=0, help="default %(default)s")
     verb.add_argument("--scaffold-out", type=Path, metavar="MP4", help="also write the scaffold video")

@@ -13,6 +13,7 @@ __all__ = ["Conditioning", "ModelConfig", "Variant"]
 
 Variant = Literal["single", "dual", "both"]
 Conditioning = Literal["scaffold", "first_frame"]
+HoleFill = Literal["value", "smooth"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,8 @@ class ModelConfig:
         frames: the number of frames that it was trained with. Others work, less well.
         height: the panorama height in pixels that it was trained with (width = 2 height).
         hole_value: rgb value 0..1 of scaffold pixels that nothing covers.
+        hole_fill: what the autoencoder sees where nothing covers: "value" is hole_value everywhere,
+            "smooth" is filled from the surroundings (`render.pull_push`).
         name: short name.
         description: one or two sentences for people: what it is, what it was trained on.
         crops: number of perspective crops around the horizon, one token each; 0 means one token of the whole
@@ -43,6 +46,7 @@ class ModelConfig:
     frames: int = 14
     height: int = 128
     hole_value: float = 0.0
+    hole_fill: HoleFill = "value"
     name: str = "unnamed"
     description: str = ""
     crops: int = 8
@@ -53,7 +57,11 @@ class ModelConfig:
     keep_scaffold: float = 0.0
 
     def __post_init__(self) -> None:
-        for field, allowed in (("variant", Variant), ("conditioning", Conditioning)):
+        for field, allowed in (
+            ("variant", Variant),
+            ("conditioning", Conditioning),
+            ("hole_fill", HoleFill),
+        ):
             if getattr(self, field) not in get_args(allowed):
                 raise InputError(
                     f"ModelConfig.{field}: expected one of {get_args(allowed)}, got {getattr(self, field)!r}"

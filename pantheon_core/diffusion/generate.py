@@ -14,6 +14,7 @@ from torch import Tensor
 from ..check import check_erp, check_finite, check_shape
 from ..errors import InputError, Progress
 from ..geometry import resize_erp
+from ..render import pull_push
 from .codec import decode_latents, decode_windows, encode_video
 from .compose import compose_with_scaffold
 from .conditioning import added_time_ids, augment_frames, encode_tokens
@@ -87,6 +88,8 @@ def generate(
     settings = settings or SamplerSettings()
     _check_inputs(model.config, scaffold_rgb, coverage, anchors, fusion)
     frames, covered = place_anchors(scaffold_rgb, coverage, anchors, hole_value=model.config.hole_value)
+    if model.config.hole_fill == "smooth":
+        frames = pull_push(frames, covered)
     meter = _Meter(frames.shape[0], settings, fusion, progress)
     meter.advance(0)
 

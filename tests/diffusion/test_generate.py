@@ -16,6 +16,7 @@ from pantheon_core.diffusion import (
 )
 from pantheon_core.diffusion.generate import place_anchors
 from pantheon_core.errors import ConventionError, InputError, InterruptedByUser, ShapeError
+from pantheon_core.render import pull_push
 
 Clip = tuple[Tensor, Tensor, list[Tensor]]
 QUICK = SamplerSettings(steps=2, sigma_max=20.0)
@@ -186,3 +187,19 @@ def test_a_model_for_both_sees_as_many_anchors_as_there_are(nano: PantheonModel,
         nano.config = original
     assert torch.equal(results["two"], results["dual"])
     assert not torch.equal(results["one"], results["two"])
+
+
+def test_holes_filled_smoothly_are_what_the_model_sees(nano: PantheonModel, clip: Clip) -> None:
+    scaffold, coverage, anchors = clip
+    filled = torch.where(coverage[:, None], scaffold, pull_push(scaffold, coverage))
+    everywhere = torch.ones_like(coverage)
+    original = nano.config
+    try:
+        nano.config = replace(original, hole_fill="smooth")
+        ours = generate(nano, scaffold, coverage, anchors[:1], settings=QUICK)
+    finally:
+        nano.config = original
+    by_hand = generate(nano, filled, everywhere, anchors[:1], settings=QUICK)
+    black = generate(nano, scaffold, coverage, anchors[:1], settings=QUICK)
+    assert torch.equal(ours.latents, by_hand.latents)
+    assert not torch.equal(ours.latents, black.latents)
