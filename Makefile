@@ -28,7 +28,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The nodes are checked against the real ComfyUI, which the test host brings.
 types: $(VENV)/.installed-dev
+	$(PY) tools/test_host.py
 	$(BIN)/pyright
 
 unit: $(VENV)/.installed-dev

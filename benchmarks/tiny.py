@@ -1,9 +1,10 @@
 """pantheon-tiny on held-out scenes, against the scaffold with black holes and against pull-push filling.
 
-    python benchmarks/tiny.py [--weights FILE] [--clips FOLDER] [--count 5] [--steps 15] [--json FILE] [--sheet PNG]
+    python benchmarks/tiny.py [--weights FILE] [--clips FOLDER] [--count 5] [--steps 15] [--json FILE]
+                              [--sheet PNG]
 
 Scenes come from seeds at and above 1,000,000, which training never uses. Scores follow the paper: PSNR and
-SSIM on 8 perspective crops; besides, PSNR over hole pixels alone. Anchor frames, which are given, are left out.
+SSIM on 8 perspective crops; besides, PSNR over hole pixels alone. Anchor frames are given and left out.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class SamplerSettings:
     decode_chunk: int = 8
     decode_overlap: int = 2
     keep_scaffold: float | None = None
-    feather: int = 2
+    feather: int = 0
     autocast: bool = False
 
     def __post_init__(self) -> None:

@@ -64,5 +64,5 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
 
     check_pair(prediction, target)
     images = (image.reshape(-1, *image.shape[-3:]).float() for image in (prediction, target))
-    flat = ssim_map(*images, 11, padding="valid")
+    flat = ssim_map(next(images), next(images), 11, padding="valid")
     return flat.mean((-3, -2, -1)).reshape(prediction.shape[:-3])

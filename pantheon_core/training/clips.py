@@ -1,4 +1,4 @@
-"""Training clips from synthetic scenes: true frames, and the scaffold that the real cache and renderer make."""
+"""Training clips from synthetic scenes: true frames, and the scaffold of the real cache and renderer."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import types
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -145,12 +146,12 @@ def load_config(source: str | Path | TrainConfig, **overrides: Any) -> TrainConf
 
     Raises:
         InputError: unknown key, a value of the wrong type, or no such file.
-        BackendUnavailableError: Python 3.10 without the `tomli` package.
+        BackendUnavailableError: Python 3.10, which has no TOML reader.
     """
     if isinstance(source, TrainConfig):
         return replace(source, **overrides)
     try:
-        import tomllib
+        tomllib = importlib.import_module("tomllib")
     except ModuleNotFoundError as error:
         raise BackendUnavailableError("training settings in TOML need Python 3.11 or newer") from error
     path = Path(source)

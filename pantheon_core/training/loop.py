@@ -112,8 +112,9 @@ def fit(
 
 def _average(averaged: dict[str, Tensor], module: nn.Module, decay: float) -> None:
     with torch.no_grad():
-        now = [p.detach() for p in module.parameters() if p.requires_grad]
-        torch._foreach_lerp_(list(averaged.values()), now, 1.0 - decay)
+        trained = (p for p in module.parameters() if p.requires_grad)
+        for average, now in zip(averaged.values(), trained, strict=True):
+            average.lerp_(now, 1.0 - decay)
 
 
 def _save(

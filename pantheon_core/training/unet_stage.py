@@ -51,7 +51,9 @@ class Sample:
 def train_unet(config: TrainConfig, *, progress: Progress | None = None) -> FitResult:
     """Train on the clips that are in the folder now; ends with `output/model.safetensors`."""
     vae = load_vae(config.unet.vae, config.vae)
-    folder = LatentFolder(ClipFolder(config.data.clips, held_out=False), vae, smooth=config.unet.hole_fill == "smooth")
+    folder = LatentFolder(
+        ClipFolder(config.data.clips, held_out=False), vae, smooth=config.unet.hole_fill == "smooth"
+    )
     model = build_training_model(config, vae, _scaling(config, folder))
 
     if config.unet.start:
@@ -81,6 +83,7 @@ def build_training_model(config: TrainConfig, vae: Any, scaling_factor: float) -
         frames=config.unet.frames[1],
         height=128,
         token_roles=True,
+        hole_fill=config.unet.hole_fill,
         keep_scaffold=1.0,
         name="pantheon-tiny",
         description="Small demonstration model, trained on procedural scenes on two CPU cores. "

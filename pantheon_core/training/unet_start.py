@@ -1,8 +1,8 @@
 """Start of the UNet: its denoised latents are the scaffold's, from which it learns what to change.
 
 Copying the scaffold is most of the task and nothing that a small network should spend its training on. The
-last residual block sees the first convolution's output through its skip connection, so a path of a few weights does
-it: scaffold latents as they came in, past the attention, to the output.
+last residual block sees the first convolution's output through its skip connection, so a path of few weights
+does it: scaffold latents as they came in, past the attention, to the output.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def start_as_scaffold(unet: Any, scaling_factor: float) -> None:
     """Set weights in place so that the network's output F is minus the scaled scaffold latent.
 
     With D = x/(s^2+1) - s/sqrt(s^2+1) F the denoised latent at high noise is then the scaffold's. Everything
-    off this path keeps its random start, with no effect at first: the last convolution's other weights are zero.
+    off this path keeps its random start, with no effect at first: the last convolution's other weights are 0.
     Levels pass the last normalisation in groups (c, k, -k), see `vae_start.py`.
 
     Args:

@@ -15,8 +15,8 @@ from ..errors import InputError, Progress
 from .config import TrainConfig, VAEConfig
 from .loop import FitResult, fit
 from .losses import vae_loss
-from .vae_start import start_as_block_means
 from .photos import PhotoBank, random_holes
+from .vae_start import start_as_block_means
 
 if TYPE_CHECKING:
     from .clips import ClipFolder
@@ -35,9 +35,11 @@ def build_vae(settings: VAEConfig, *, scaling_factor: float = 1.0) -> Any:
     """
     from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
+    blocks: Any = ("DownEncoderBlock2D",) * len(settings.channels)
+    channels: Any = tuple(settings.channels)
     vae = AutoencoderKLTemporalDecoder(
-        down_block_types=("DownEncoderBlock2D",) * len(settings.channels),
-        block_out_channels=tuple(settings.channels),
+        down_block_types=blocks,
+        block_out_channels=channels,
         layers_per_block=settings.layers,
         latent_channels=4,
         sample_size=_FULL_HEIGHT,

@@ -1,18 +1,18 @@
 """Start of the VAE: nearly an autoencoder of 8x8 block means, from which it learns the rest.
 
-From random weights the small network first finds one luminance value per block and stays there for thousands of
-steps. Started as block means of red, green and blue, it has colour from the first step, and its fourth latent
+From random weights the small network first finds one luminance value per block and stays there for thousands
+of steps. Started as block means of red, green and blue, it has colour from the first step; its fourth latent
 channel and all other feature channels are free for detail.
 
 GroupNorm is what makes levels hard: it removes mean and deviation of every group, and with 32 groups a narrow
-network has few channels in each. Two channels per group can carry no absolute level at all; three can, if two of
-them are constants +k and -k, against which the third is measured.
+network has few channels in each. Two channels per group can carry no absolute level at all; three can, if two
+of them are constants +k and -k, against which the third is measured.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,21 +46,25 @@ def start_as_block_means(vae: Any) -> None:
         raise InputError(f"vae.channels: expected 96 first, then e.g. 96, and 128 last only, got {channels}")
     for block in vae.modules():
         if isinstance(block, (ResnetBlock2D, TemporalResnetBlock)):
-            nn.init.zeros_(block.conv2.weight)
-            nn.init.zeros_(block.conv2.bias)
+            _silence(block.conv2)
             if block.conv_shortcut is not None:
                 _move(block.conv_shortcut, {c: (c, 1.0) for c in range(_PAIRS)})
         elif isinstance(block, Attention):
-            nn.init.zeros_(block.to_out[0].weight)
-            nn.init.zeros_(block.to_out[0].bias)
+            _silence(cast(nn.ModuleList, block.to_out)[0])
     _start_encoder(vae.encoder)
     _start_decoder(vae.decoder)
     vae.quant_conv.weight.copy_(torch.eye(len(vae.quant_conv.weight))[:, :, None, None])
     nn.init.zeros_(vae.quant_conv.bias)
 
 
+def _silence(layer: Any) -> None:
+    """Make a layer give zeros."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
 def _start_encoder(encoder: Any) -> None:
-    """Colours as pairs +c, -c; at the end groups (c, -c, k, -k), where SiLU(x) - SiLU(-x) = x gives c back."""
+    """Colours as pairs +c, -c; at the end groups (c, -c, k, -k), where SiLU(x) - SiLU(-x) = x gives c."""
     _move(encoder.conv_in, {2 * c + s: (c, _centre(1.0 - 2.0 * s)) for c in range(_COLOURS) for s in (0, 1)})
     mean = torch.zeros(3, 3)
     mean[:2, :2] = 0.25
