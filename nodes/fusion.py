@@ -1,5 +1,7 @@
 """How two anchors are blended."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 from comfy_api.latest import io

@@ -1,5 +1,7 @@
 """The generator into memory."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 from pathlib import Path

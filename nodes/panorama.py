@@ -1,11 +1,14 @@
 """Panoramas into the graph, and where each was taken."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 import torch
@@ -39,6 +42,8 @@ class LoadPanorama(io.ComfyNode):
         """The host asks for this on every listing, so new files appear on refresh."""
         names = _list_images()
         sample = f"{SAMPLES_FOLDER}/hotel_room.jpg"
+        # None is the host's own default for a list that may be empty, though its types say otherwise.
+        default: Any = sample if sample in names else None
         return schema(
             "LoadPanorama",
             stage=_STAGE,
@@ -50,7 +55,7 @@ class LoadPanorama(io.ComfyNode):
                 io.Combo.Input(
                     "image",
                     options=names,
-                    default=sample if sample in names else None,
+                    default=default,
                     upload=io.UploadType.image,
                     image_folder=io.FolderType.input,
                     tooltip="The photograph: JPEG, PNG, WebP, TIFF, EXR or HDR. The files under "

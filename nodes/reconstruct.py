@@ -1,5 +1,7 @@
 """Panoramas become a 3D cache."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 import dataclasses

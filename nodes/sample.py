@@ -1,5 +1,7 @@
 """The scaffold becomes a video."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,10 +1,13 @@
 """The cache along the path."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 import torch
 from comfy_api.latest import io
 
+from ..pantheon_core.render import Backend
 from ..pantheon_core.trajectory import Trajectory as CameraTrajectory
 from .convert import grey_to_image, to_image, to_mask
 from .host import progress
@@ -60,7 +63,7 @@ class RenderERPScaffold(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, cache: BuiltCache, trajectory: CameraTrajectory, height: int, renderer: str
+        cls, cache: BuiltCache, trajectory: CameraTrajectory, height: int, renderer: Backend
     ) -> io.NodeOutput:
         """Render frame by frame."""
         from ..pantheon_core.apps import Anchor, render_scaffold

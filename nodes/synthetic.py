@@ -1,5 +1,7 @@
 """Made-up scenes with known geometry: something to try the rest on, and ground truth."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 import torch

@@ -1,5 +1,7 @@
 """Camera paths."""
 
+# The host calls a node's methods with the inputs of its schema.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 import math
@@ -13,7 +15,7 @@ from .schema import Cache, Trajectory, advanced, schema
 from .types import BuiltCache
 
 if TYPE_CHECKING:
-    from ..pantheon_core.trajectory import KeyframePath
+    from ..pantheon_core.trajectory import Easing, KeyframePath
     from ..pantheon_core.trajectory import Trajectory as CameraTrajectory
 
 FROM_JSON = "keyframes"
@@ -165,7 +167,7 @@ class TrajectoryFromKeyframes(io.ComfyNode):
         distance: float,
         angle_deg: float,
         radius: float,
-        easing: str,
+        easing: Easing,
         keyframes: str,
         spline: str,
         constant_speed: bool,
@@ -196,7 +198,7 @@ class TrajectoryFromKeyframes(io.ComfyNode):
         return io.NodeOutput(trajectory, path_to_json(keys), text, ui=ui.PreviewText(text))
 
 
-def _between(cache: BuiltCache | None, frames: int, fps: float, easing: str) -> KeyframePath:
+def _between(cache: BuiltCache | None, frames: int, fps: float, easing: Easing) -> KeyframePath:
     from ..pantheon_core.errors import InputError
     from ..pantheon_core.geometry import quaternion_wxyz_from_rotation
     from ..pantheon_core.trajectory import Keyframe, KeyframePath

@@ -47,7 +47,7 @@ def edm_loss(
         weight: optional, broadcastable to `output`; the loss is the weighted mean.
 
     Source: Karras et al. 2022; methods notes §2.6. It equals the plain squared error of
-    F against v = (n - s z... )/sqrt(s^2+1), which the tests show.
+    F against v = (n - s z)/sqrt(s^2+1), which the tests show.
     """
     s = sigma.view(-1, *([1] * (latents.ndim - 1)))
     denoised = noisy / (s**2 + 1) - s / (s**2 + 1).sqrt() * output

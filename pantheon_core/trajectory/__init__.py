@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._clearance import ClearanceReport, clearance
 from ._interpolate import interpolate
 from ._json import path_from_json, path_to_json
-from ._keyframes import EASINGS, MAX_FRAMES, Keyframe, KeyframePath, Trajectory, retime
+from ._keyframes import EASINGS, MAX_FRAMES, Easing, Keyframe, KeyframePath, Trajectory, retime
 from ._presets import PRESETS, preset_path
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_FRAMES",
     "PRESETS",
     "ClearanceReport",
+    "Easing",
     "Keyframe",
     "KeyframePath",
     "Trajectory",
