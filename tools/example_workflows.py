@@ -12,6 +12,7 @@ import argparse
 import json
 import logging
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +205,8 @@ def build(session: HostSession) -> None:
     FOLDER.mkdir(exist_ok=True)
     with open_frontend(session) as page:
         for name, spec in WORKFLOWS.items():
-            workflow = page.evaluate(BUILD_JS, spec)
+            # The frontend gives every graph a random id, which would change the file each time.
+            workflow = page.evaluate(BUILD_JS, spec) | {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, name))}
             text = json.dumps(workflow, indent=1, ensure_ascii=False)
             (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
             log.info("%s: %d nodes", name, len(workflow["nodes"]))
