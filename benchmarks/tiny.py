@@ -54,8 +54,8 @@ def evaluate(
     videos = {"scaffold": scaffold, "pull_push": pull_push(scaffold, clip.coverage)}
     raw = generate(model, scaffold, clip.coverage, anchors, settings=settings).frames
     videos["raw"] = raw
-    videos["composed"] = compose_with_scaffold(raw, scaffold, clip.coverage, 1.0, feather=0)
     videos["feathered"] = compose_with_scaffold(raw, scaffold, clip.coverage, 1.0)
+    videos["composed"] = torch.where(clip.coverage[:, None], scaffold, videos["feathered"])
     inner = slice(1, -1 if clip.anchors == 2 else None)
     scores = {name: score(video, truth, ~clip.coverage, inner) for name, video in videos.items()}
     return scores, {"truth": truth, **videos}

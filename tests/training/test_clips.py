@@ -99,10 +99,10 @@ def test_vae_starts_as_block_means(vae):
 
 
 def test_unet_starts_as_the_scaffold_and_a_short_run_lowers_the_loss(folder, vae):
-    config = TrainConfig(bf16=False, unet=UNetConfig(frames=(4, 4), dual_share=0.0, drop=0.0))
+    config = TrainConfig(bf16=False, unet=UNetConfig(frames=(3, 3), dual_share=0.0, drop=0.0))
     clip = LatentFolder(ClipFolder(folder, held_out=False), vae).read(0)
     model = build_training_model(config, vae, 0.7)
-    sample = draw_sample(clip, config, torch.Generator().manual_seed(0), frames=4)
+    sample = draw_sample(clip, config, torch.Generator().manual_seed(0), frames=3)
     latents, sigma = sample.truth[None] * 0.7, torch.tensor([50.0])
     model_input, time, _ = edm_input(latents, torch.randn(latents.shape), sigma)
     with torch.no_grad():
@@ -118,14 +118,14 @@ def test_unet_starts_as_the_scaffold_and_a_short_run_lowers_the_loss(folder, vae
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=5e-4)
     losses = []
-    for _ in range(30):
+    for _ in range(20):
         # The same noise every time: the run must fit it.
         loss = batch_loss(model, [sample], config, torch.Generator().manual_seed(7))["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_dual_samples_have_true_ends_and_roles(folder, vae):
