@@ -21,7 +21,7 @@ $(VENV)/.installed-dev: $(STAMP)
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/pantheon360 generate pantheon_core/assets/panoramas/hotel_room.jpg --path forward_turn \
+	$(BIN)/pantheon360 generate pantheon_core/assets/panoramas/hotel_room.jpg --path forward_turn --height 256 --frames 14 \
 		--out output/demo.mp4 --scaffold-out output/demo_scaffold.mp4 --contact-sheet output/demo.png --overwrite
 
 lint: $(VENV)/.installed-dev

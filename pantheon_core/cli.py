@@ -309,7 +309,7 @@ def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
         "--model", default="tiny", help="tiny (bundled), a .safetensors file or a diffusers folder"
     )
     model.add_argument("--device", default="cpu", help="cpu, cuda, mps; default %(default)s")
-    model.add_argument("--steps", type=int, default=15, help="denoising steps; default %(default)s")
+    model.add_argument("--steps", type=int, default=8, help="denoising steps; default %(default)s")
     model.add_argument(
         "--guidance-min", type=float, default=1.0, help="at the first frame; default %(default)s"
     )
