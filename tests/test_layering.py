@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "pantheon_core"
 LAYERS = (
-    {"errors", "check", "assets", "warp_runtime"},
+    {"errors", "check", "assets", "files", "warp_runtime"},
     {"geometry"},
     {"trajectory", "cache", "render", "panorama", "video", "metrics", "synthetic"},
     {"recon", "diffusion"},

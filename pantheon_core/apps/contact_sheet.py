@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..check import check_shape
 from ..errors import InputError
+from ..files import replacing
 from ..geometry import resize_erp
-from .files import replacing
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,8 +9,6 @@ Source: G. Turk, The PLY Polygon File Format, 1994.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConventionError, InputError, MediaError
+from ..files import replacing
 from ._ply_read import Ply, read_ply
 from ._types import PointCache
 
@@ -56,16 +55,10 @@ def save_ply(cache: PointCache, path: str | Path) -> None:
         faces["n"], faces["v"], faces["edge"] = 3, cache.triangles.cpu().numpy(), cache.edge.cpu().numpy()
     header += ["end_header", ""]
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write("\n".join(header).encode("ascii"))
-                file.write(vertex.tobytes())
-                file.write(faces.tobytes())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path) as partial, partial.open("wb") as file:
+            file.write("\n".join(header).encode("ascii"))
+            file.write(vertex.tobytes())
+            file.write(faces.tobytes())
     except OSError as error:
         raise MediaError(f"path: cannot write {path}: {error.strerror or error}") from error
 

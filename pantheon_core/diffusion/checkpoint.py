@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import BackendUnavailableError, InputError
+from ..files import replacing
 from .config import ModelConfig
 from .model import PantheonModel, build_model
 
@@ -53,17 +52,10 @@ def save_model(model: PantheonModel, path: str | Path, *, dtype: torch.dtype | N
     }
     header = {"version": _FORMAT_VERSION, "config": model.config.to_dict(), "parts": model.part_configs()}
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with replacing(path) as partial:
         save_file(
-            tensors, temporary, metadata={"format": "pt", _HEADER_KEY: json.dumps(header, sort_keys=True)}
+            tensors, partial, metadata={"format": "pt", _HEADER_KEY: json.dumps(header, sort_keys=True)}
         )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

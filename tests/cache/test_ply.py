@@ -134,11 +134,14 @@ def test_any_cut_of_a_binary_file_is_refused(cache, tmp_path):
             load_ply(tmp_path / "b.ply")
 
 
-def test_missing_files_and_folders_say_so(cache, tmp_path):
+def test_missing_files_say_so_and_folders_are_made(cache, tmp_path):
     with pytest.raises(MediaError, match="cannot read"):
         load_ply(tmp_path / "none.ply")
+    save_ply(cache, tmp_path / "new" / "a.ply")
+    assert len(load_ply(tmp_path / "new" / "a.ply").points) == len(cache.points)
+    (tmp_path / "file").touch()
     with pytest.raises(MediaError, match="cannot write"):
-        save_ply(cache, tmp_path / "none" / "a.ply")
+        save_ply(cache, tmp_path / "file" / "a.ply")
 
 
 def test_merging_numbers_points_and_anchors_on(cache):
