@@ -89,7 +89,7 @@ class Build3DCache(io.ComfyNode):
                 advanced(
                     io.Float.Input,
                     "grazing",
-                    default=0.04,
+                    default=0.0,
                     min=0.0,
                     max=1.0,
                     step=0.01,
@@ -176,7 +176,12 @@ def _estimate(one: PlacedPanorama, backend: str) -> DistanceEstimate:
 
 def _scaled(estimate: DistanceEstimate, one: PlacedPanorama, scale: float) -> DistanceEstimate:
     """In the user's unit, and only where the photograph shows something."""
-    return dataclasses.replace(estimate, distance=estimate.distance * scale, valid=estimate.valid & one.valid)
+    return dataclasses.replace(
+        estimate,
+        distance=estimate.distance * scale,
+        valid=estimate.valid & one.valid,
+        sky=estimate.sky * one.valid,
+    )
 
 
 def _known_distances(
