@@ -91,14 +91,14 @@ def _generate(args: argparse.Namespace, bars: Bars) -> str:
     stages = Stages(progress=bars)
     with stages.run("model"):
         model = load_model(_model_path(args.model), device=args.device)
-    args.frames = args.frames or model.config.frames
-    args.height = args.height or model.config.height
+    args.frames = model.config.frames if args.frames is None else args.frames
+    args.height = model.config.height if args.height is None else args.height
     walk = _walk(args, stages)
     settings = SamplerSettings(
         steps=args.steps,
         guidance_min=args.guidance_min,
         guidance_max=args.guidance_max,
-        fps=args.fps,
+        fps=walk.scaffold.trajectory.fps,
         noise_aug=args.noise_aug,
         keep_scaffold=args.keep_scaffold,
         autocast=not args.float32,
@@ -109,9 +109,9 @@ def _generate(args: argparse.Namespace, bars: Bars) -> str:
         frames = generate(
             model, made.rgb, made.coverage, made.anchors, settings=settings, progress=progress
         ).frames
-    _write_video(args, args.out, frames, stages)
+    _write_video(args, args.out, frames, walk, stages)
     if args.scaffold_out:
-        _write_video(args, args.scaffold_out, walk.scaffold.rgb, stages)
+        _write_video(args, args.scaffold_out, walk.scaffold.rgb, walk, stages)
     if args.contact_sheet:
         save_png(contact_sheet({"scaffold": walk.scaffold.rgb, "video": frames}), args.contact_sheet)
     return _report(walk, stages, args.out)
@@ -123,10 +123,10 @@ def _scaffold(args: argparse.Namespace, bars: Bars) -> str:
     _refuse_overwrite(args, args.out, args.mask_out, args.cache_out)
     stages = Stages(progress=bars)
     walk = _walk(args, stages)
-    _write_video(args, args.out, walk.scaffold.rgb, stages)
+    _write_video(args, args.out, walk.scaffold.rgb, walk, stages)
     if args.mask_out:
         holes = ~walk.scaffold.coverage
-        _write_video(args, args.mask_out, holes[:, None].expand(-1, 3, -1, -1).float(), stages)
+        _write_video(args, args.mask_out, holes[:, None].expand(-1, 3, -1, -1).float(), walk, stages)
     return _report(walk, stages, args.out)
 
 
@@ -211,11 +211,13 @@ def _walk(args: argparse.Namespace, stages: Stages) -> Walk:
     return walk
 
 
-def _write_video(args: argparse.Namespace, path: Path, frames: Tensor, stages: Stages) -> None:
+def _write_video(args: argparse.Namespace, path: Path, frames: Tensor, walk: Walk, stages: Stages) -> None:
     from .video import write_video
 
     with stages.run(path.name) as progress:
-        write_video(path, frames, fps=args.fps, codec=args.codec, crf=args.crf, progress=progress)
+        write_video(
+            path, frames, fps=walk.scaffold.trajectory.fps, codec=args.codec, crf=args.crf, progress=progress
+        )
 
 
 def _report(walk: Walk, stages: Stages, out: Path) -> str:
@@ -277,8 +279,8 @@ def _add_walk_arguments(verb: argparse.ArgumentParser, *, frames: int | None, he
     path.add_argument(
         "--radius", type=float, default=0.5, help="metres, for orbit, arc, spiral; default %(default)s"
     )
-    path.add_argument("--frames", type=int, default=frames, help=f"default {own}")
-    path.add_argument("--fps", type=float, default=7.0, help="default %(default)s")
+    path.add_argument("--frames", type=int, default=frames, help=f"of a preset; default {own}")
+    path.add_argument("--fps", type=float, default=7.0, help="of a preset; default %(default)s")
     size = verb.add_argument_group("picture")
     size.add_argument(
         "--height", type=int, default=height, help=f"of the video, width is twice that; default {own}"

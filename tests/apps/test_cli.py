@@ -50,9 +50,10 @@ def test_scaffold_writes_video_mask_and_cache(files: Path, tmp_path: Path) -> No
 
 def test_a_path_from_a_file(files: Path, tmp_path: Path) -> None:
     path = tmp_path / "path.json"
-    path.write_text(path_to_json(preset_path("left", frames=5, fps=7, distance=0.2)), encoding="utf-8")
+    path.write_text(path_to_json(preset_path("left", frames=5, fps=12, distance=0.2)), encoding="utf-8")
     assert _scaffold(files, "--path", str(path), "--out", str(tmp_path / "s.mp4")) == EXIT_OK
-    assert video_info(tmp_path / "s.mp4").frames == 5
+    info = video_info(tmp_path / "s.mp4")
+    assert (info.frames, info.fps) == (5, 12)
 
 
 def test_generate_writes_everything_and_the_same_twice(files: Path, tmp_path: Path) -> None:
@@ -83,6 +84,18 @@ def test_generate_writes_everything_and_the_same_twice(files: Path, tmp_path: Pa
         videos.append(torch.stack(list(read_video(out))))
     assert videos[0].shape == (4, 3, HEIGHT, 2 * HEIGHT)
     assert torch.equal(*videos)
+
+
+def test_no_frames_is_an_error_and_not_the_default(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--depth", str(files / "depth.npy"), "--model", str(files / "model.safetensors"), "-q"]
+    out = tmp_path / "s.mp4"
+    assert (
+        main(["generate", str(files / "photo.png"), *given, "--frames", "0", "--out", str(out)]) == EXIT_USAGE
+    )
+    assert "frames" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_existing_files_are_kept_unless_told(
