@@ -52,10 +52,14 @@ def evaluate(
     truth, scaffold = clip.rgb.float() / 255, clip.scaffold.float() / 255
     anchors = [truth[0], truth[-1]][: clip.anchors]
     videos = {"scaffold": scaffold, "pull_push": pull_push(scaffold, clip.coverage)}
-    raw = generate(model, scaffold, clip.coverage, anchors, settings=settings).frames
-    videos["raw"] = raw
-    videos["feathered"] = compose_with_scaffold(raw, scaffold, clip.coverage, 1.0)
-    videos["composed"] = torch.where(clip.coverage[:, None], scaffold, videos["feathered"])
+    distance = clip.distance.float()
+    videos["background"] = pull_push(scaffold, clip.coverage, distance=distance)
+    videos["raw"] = generate(
+        model, scaffold, clip.coverage, anchors, distance=distance, settings=settings
+    ).frames
+    videos["composed"] = compose_with_scaffold(
+        videos["raw"], scaffold, clip.coverage, distance=distance, feather=0
+    )
     inner = slice(1, -1 if clip.anchors == 2 else None)
     scores = {name: score(video, truth, ~clip.coverage, inner) for name, video in videos.items()}
     return scores, {"truth": truth, **videos}

@@ -35,6 +35,7 @@ def main(photo: Path, out: Path, *, height: int = 256, frames: int = 14, steps: 
         scaffold.rgb,
         scaffold.coverage,
         scaffold.anchors,
+        distance=scaffold.distance,
         settings=SamplerSettings(steps=steps, guidance_max=1.0, seed=1),
     )
     write_video(out, video.frames, fps=7)

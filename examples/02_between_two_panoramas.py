@@ -45,6 +45,7 @@ def main(out: Path, *, height: int = 256, frames: int = 14, steps: int = 15, see
         scaffold.rgb,
         scaffold.coverage,
         scaffold.anchors,
+        distance=scaffold.distance,
         settings=SamplerSettings(steps=steps, guidance_max=1.0, seed=1),
         fusion=FusionSettings(weights="linear"),
     )

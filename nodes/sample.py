@@ -148,6 +148,7 @@ class PantheonSampler(io.ComfyNode):
             scaffold.rgb,
             scaffold.coverage,
             list(scaffold.anchors),
+            distance=scaffold.distance,
             settings=SamplerSettings(
                 fps=scaffold.trajectory.fps,
                 keep_scaffold=None if keep_scaffold < 0 else keep_scaffold,

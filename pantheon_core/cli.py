@@ -107,7 +107,13 @@ def _generate(args: argparse.Namespace, bars: Bars) -> str:
     made = walk.scaffold
     with stages.run("paint") as progress:
         frames = generate(
-            model, made.rgb, made.coverage, made.anchors, settings=settings, progress=progress
+            model,
+            made.rgb,
+            made.coverage,
+            made.anchors,
+            distance=made.distance,
+            settings=settings,
+            progress=progress,
         ).frames
     _write_video(args, args.out, frames, walk, stages)
     if args.scaffold_out:

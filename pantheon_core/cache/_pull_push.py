@@ -11,21 +11,30 @@ from ..errors import InputError
 
 __all__ = ["pull_push"]
 
+_BACKGROUND_POWER = 2.0
+_LEAST_SAY = 1e-6
 
-def pull_push(image: Tensor, valid: Tensor) -> Tensor:
+
+def pull_push(image: Tensor, valid: Tensor, *, distance: Tensor | None = None) -> Tensor:
     """Fill what is not valid from its surroundings, at the coarsest scale that each hole needs.
 
     Valid pixels come back untouched. The left and right border are neighbours, as on a panorama.
 
+    With `distance`, holes are filled from the background. A hole opens where something near has moved off
+    what is behind it, so of its two sides it nearly always continues the farther one: pixels count by the
+    square of their distance, at every scale, and the sky as much as the farthest surface in the video.
+
     Args:
         image: (..., C, H, W) floating point; values where `valid` is False are ignored.
         valid: (..., H, W) bool, leading axes as the image's.
+        distance: (..., H, W) along the ray, in any unit; 0 or infinite where valid is sky. None: all sides
+            count alike.
 
     Returns:
         (..., C, H, W) of the image's type. An image without one valid pixel is returned as zeros.
 
     Raises:
-        ShapeError: `valid` does not match the image.
+        ShapeError: `valid` or `distance` does not match the image.
         InputError: the image is not floating point.
 
     Source: S. J. Gortler et al., The Lumigraph, SIGGRAPH 1996, section 3.4 (pull-push).
@@ -41,22 +50,52 @@ def pull_push(image: Tensor, valid: Tensor) -> Tensor:
     flat = image.detach().reshape(-1, *image.shape[-3:]).float()
     mask = valid.reshape(-1, 1, *valid.shape[-2:])
     flat = torch.where(mask, flat, flat.new_zeros(()))
-    filled = _fill(flat, mask.float())
+    say = mask.float()
+    if distance is not None:
+        check_shape("distance", distance, "... H W", H=sizes["H"], W=sizes["W"])
+        say = say * _background_say(distance.detach().reshape(mask.shape).to(flat), mask)
+    filled, _ = _fill(flat, mask.float(), say)
     return torch.where(mask, flat, filled).reshape(image.shape).to(image.dtype)
 
 
-def _fill(color: Tensor, weight: Tensor) -> Tensor:
-    """One level: (B, C, h, w) colours with weights (B, 1, h, w) in 0..1 -> colours everywhere."""
+def _background_say(distance: Tensor, valid: Tensor) -> Tensor:
+    """(distance / farthest)^2 in (0, 1]; sky is as far as the farthest surface."""
+    surface = valid & distance.isfinite() & (distance > 0)
+    farthest = torch.where(surface, distance, 0.0).amax()
+    share = torch.where(surface, distance, farthest) / farthest.clamp_min(torch.finfo(distance.dtype).tiny)
+    return share.pow(_BACKGROUND_POWER).clamp(_LEAST_SAY, 1.0) if bool(surface.any()) else valid.to(distance)
+
+
+def _fill(color: Tensor, weight: Tensor, say: Tensor) -> tuple[Tensor, Tensor]:
+    """One level of the pyramid.
+
+    Args:
+        color: (B, C, h, w).
+        weight: (B, 1, h, w) 0..1, how far a pixel is known.
+        say: (B, 1, h, w) weight times how much the pixel counts against its neighbours.
+
+    Returns:
+        Colours everywhere and how much each counts.
+    """
     height, width = color.shape[-2:]
     if height * width == 1 or bool((weight >= 1).all()):
-        return color
+        return color, say / weight.clamp_min(1e-12)
     half = ((height + 1) // 2, (width + 1) // 2)
     coarse_weight = F.adaptive_avg_pool2d(weight, half)
-    coarse = F.adaptive_avg_pool2d(color * weight, half) / coarse_weight.clamp_min(1e-12)
+    coarse_say = F.adaptive_avg_pool2d(say, half)
+    coarse = F.adaptive_avg_pool2d(color * say, half) / coarse_say.clamp_min(1e-12)
     # A quarter of a block is enough to trust its mean: fine detail then reaches into the holes' borders.
-    below = _fill(coarse, (4 * coarse_weight).clamp_max(1))
-    above = _enlarge(_enlarge(below, height, -2, wrap=False), width, -1, wrap=True)
-    return weight * color + (1 - weight) * above
+    trusted = (4 * coarse_weight).clamp_max(1)
+    below, say_below = _fill(coarse, trusted, coarse_say / coarse_weight.clamp_min(1e-12) * trusted)
+    # Colours travel multiplied by their say, so that interpolation weighs them by it as well.
+    unknown = 1 - weight
+    total = say + unknown * _enlarge_both(say_below, height, width)
+    mixed = say * color + unknown * _enlarge_both(below * say_below, height, width)
+    return mixed / total.clamp_min(1e-12), total
+
+
+def _enlarge_both(image: Tensor, height: int, width: int) -> Tensor:
+    return _enlarge(_enlarge(image, height, -2, wrap=False), width, -1, wrap=True)
 
 
 def _enlarge(image: Tensor, size: int, dim: int, *, wrap: bool) -> Tensor:

@@ -6,7 +6,7 @@ from .checkpoint import load_model, read_config, save_model
 from .codec import decode_latents, encode_video
 from .compose import compose_with_scaffold
 from .conditioning import encode_tokens
-from .config import ModelConfig
+from .config import HoleFill, ModelConfig
 from .fusion import FusionSettings
 from .generate import GeneratedVideo, generate
 from .model import PantheonModel, build_tiny
@@ -18,6 +18,7 @@ from .spherical import spherical
 __all__ = [
     "FusionSettings",
     "GeneratedVideo",
+    "HoleFill",
     "ModelConfig",
     "PantheonModel",
     "SamplerSettings",

@@ -14,7 +14,13 @@ __all__ = ["compose_with_scaffold"]
 
 
 def compose_with_scaffold(
-    decoded: Tensor, scaffold: Tensor, coverage: Tensor, strength: float = 1.0, *, feather: int = 2
+    decoded: Tensor,
+    scaffold: Tensor,
+    coverage: Tensor,
+    strength: float = 1.0,
+    *,
+    distance: Tensor | None = None,
+    feather: int = 2,
 ) -> Tensor:
     """Put covered pixels back to the scaffold's, and shift painted ones so that no border shows.
 
@@ -28,6 +34,8 @@ def compose_with_scaffold(
         coverage: (T, H, W) bool.
         strength: 0 returns `decoded` as it is, 1 the scaffold wherever it covers (from `feather` pixels
             inside its border on).
+        distance: (T, H, W) of the scaffold, 0 on the sky: painted parts are then matched to the farther side
+            of their hole, which they continue (`render.pull_push`). None: to all sides alike.
         feather: width in pixels over which the scaffold's fine detail fades in from the border; 0 for a
             hard cut.
 
@@ -48,27 +56,23 @@ def compose_with_scaffold(
         )
     if strength == 0.0:
         return decoded.float()
-    frames = [
-        _compose_frame(d.float(), s.to(d.device).float(), c.to(d.device), strength, feather)
-        for d, s, c in zip(decoded, scaffold, coverage, strict=True)
-    ]
+    if distance is not None:
+        check_shape("distance", distance, "T H W", **sizes)
+        distance = distance.to(decoded.device)
+    decoded, scaffold = decoded.float(), scaffold.to(decoded.device).float()
+    covered = coverage.to(decoded.device)
+    shift = pull_push(scaffold - decoded, covered, distance=distance)
+    frames = [_add_shift(d, s, c, strength, feather) for d, s, c in zip(decoded, shift, covered, strict=True)]
     return torch.stack(frames)
 
 
-def _compose_frame(
-    decoded: Tensor, scaffold: Tensor, covered: Tensor, strength: float, feather: int
-) -> Tensor:
-    if not bool(covered.any()):
-        return decoded
-    shift = scaffold - decoded
-    if not bool(covered.all()):
-        shift = torch.where(covered, shift, pull_push(torch.where(covered, shift, 0.0), covered))
-        if feather:
-            # Near a border only the smooth part of the difference is taken: painted and kept detail change
-            # over gradually instead of at a line.
-            share = _box(covered[None].float(), feather)
-            sharp = (2.0 * share - 1.0).clamp_min(0.0)
-            shift = sharp * shift + (1.0 - sharp) * _box(shift, feather)
+def _add_shift(decoded: Tensor, shift: Tensor, covered: Tensor, strength: float, feather: int) -> Tensor:
+    if feather and bool(covered.any()) and not bool(covered.all()):
+        # Near a border only the smooth part of the difference is taken: painted and kept detail change
+        # over gradually instead of at a line.
+        share = _box(covered[None].float(), feather)
+        sharp = (2.0 * share - 1.0).clamp_min(0.0)
+        shift = sharp * shift + (1.0 - sharp) * _box(shift, feather)
     return (decoded + strength * shift).clamp(0.0, 1.0)
 
 

@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args
 
 from ..errors import InputError
 
-__all__ = ["Conditioning", "ModelConfig", "Variant"]
+__all__ = ["Conditioning", "HoleFill", "ModelConfig", "Variant"]
 
 Variant = Literal["single", "dual", "both"]
 Conditioning = Literal["scaffold", "first_frame"]
-HoleFill = Literal["value", "smooth"]
+HoleFill = Literal["value", "smooth", "background"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,8 @@ class ModelConfig:
         height: the panorama height in pixels that it was trained with (width = 2 height).
         hole_value: rgb value 0..1 of scaffold pixels that nothing covers.
         hole_fill: what the autoencoder sees where nothing covers: "value" is hole_value everywhere,
-            "smooth" is filled from the surroundings (`render.pull_push`).
+            "smooth" is filled from the surroundings (`render.pull_push`), "background" from the farther
+            side of them, where the scaffold's distances are known.
         name: short name.
         description: one or two sentences for people: what it is, what it was trained on.
         crops: number of perspective crops around the horizon, one token each; 0 means one token of the whole

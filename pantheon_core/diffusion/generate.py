@@ -56,6 +56,7 @@ def generate(
     coverage: Tensor,
     anchors: Sequence[Tensor],
     *,
+    distance: Tensor | None = None,
     settings: SamplerSettings | None = None,
     fusion: FusionSettings | None = None,
     progress: Progress | None = None,
@@ -72,6 +73,9 @@ def generate(
         coverage: (T, H, W) bool, where the scaffold shows the scene.
         anchors: the true panorama of the first frame and, with two, of the last: (3, H', 2 H') rgb 0..1. They
             replace those frames of the scaffold, and their crops are the model's tokens.
+        distance: (T, H, W) of the scaffold along the ray, 0 on the sky: holes are then filled from what lies
+            behind, before the model sees them and where its colours are matched to the scaffold's. None: from
+            all sides alike.
         settings: None for the defaults.
         fusion: also run the path backwards from the last anchor and blend; needs two anchors.
         progress: `progress(done, total)` over denoising steps and decoded windows; may raise
@@ -87,9 +91,13 @@ def generate(
     """
     settings = settings or SamplerSettings()
     _check_inputs(model.config, scaffold_rgb, coverage, anchors, fusion)
+    if distance is not None:
+        check_shape("distance", distance, "T H W", **check_shape("coverage", coverage, "T H W"))
+        distance = distance.float().cpu()
     frames, covered = place_anchors(scaffold_rgb, coverage, anchors, hole_value=model.config.hole_value)
-    if model.config.hole_fill == "smooth":
-        frames = pull_push(frames, covered)
+    if model.config.hole_fill != "value":
+        behind = distance if model.config.hole_fill == "background" else None
+        frames = pull_push(frames, covered, distance=behind)
     meter = _Meter(frames.shape[0], settings, fusion, progress)
     meter.advance(0)
 
@@ -122,7 +130,9 @@ def generate(
             on_window=meter.advance,
         )
     keep = model.config.keep_scaffold if settings.keep_scaffold is None else settings.keep_scaffold
-    composed = compose_with_scaffold(decoded, frames, covered, keep, feather=settings.feather)
+    composed = compose_with_scaffold(
+        decoded, frames, covered, keep, distance=distance, feather=settings.feather
+    )
     return GeneratedVideo(latents=latents.cpu(), frames=composed)
 
 

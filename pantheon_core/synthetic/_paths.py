@@ -122,10 +122,18 @@ def _curve(rng: Generator, yaw: float, length: float, frames: int) -> tuple[np.n
     return position - position[0], direction
 
 
-def scene_path(scene: Scene, seed: int, frames: int, fps: float, *, max_speed: float = 2.5) -> Tensor:
+def scene_path(
+    scene: Scene,
+    seed: int,
+    frames: int,
+    fps: float,
+    *,
+    share: tuple[float, float] = (0.0, 0.4),
+    max_speed: float = 2.5,
+) -> Tensor:
     """A camera path from the world origin that keeps `MIN_CLEARANCE` to everything.
 
-    Straight lines, arcs and walks of 0.3 m to 40 % of the free way, at most `max_speed`; the heading stays,
+    Straight lines, arcs and walks of 0.3 m or more, at most `max_speed`; the heading stays,
     or turns with the motion, or looks around a little; always upright. The first camera is the identity.
 
     Args:
@@ -133,6 +141,7 @@ def scene_path(scene: Scene, seed: int, frames: int, fps: float, *, max_speed: f
         seed: of the path; even for training, `holdout` seeds from 1 000 000 on.
         frames: number of cameras T, from 1.
         fps: frames per second, limits the length by `max_speed` (metres per second).
+        share: least and most length of the path, as shares of the free way in its direction.
         max_speed: metres per second.
 
     Returns:
@@ -152,8 +161,8 @@ def scene_path(scene: Scene, seed: int, frames: int, fps: float, *, max_speed: f
     for attempt in range(64):
         yaw = rng.uniform(-pi, pi)
         free = _free_length(device_scene, yaw, 25.0)
-        top = min(max(0.4 * free, 0.3), max(longest, 0.3))
-        length = np.exp(rng.uniform(np.log(0.3), np.log(max(top, 0.301)))) * 0.93**attempt
+        low, high = (min(max(part * free, 0.3), max(longest, 0.3)) for part in share)
+        length = np.exp(rng.uniform(np.log(low), np.log(max(high, low + 1e-3)))) * 0.93**attempt
         position, direction = _curve(rng, yaw, length, frames)
         fine = _densify(torch.from_numpy(position).float())
         if bool((scene_clearance(device_scene, fine) >= MIN_CLEARANCE).all()):

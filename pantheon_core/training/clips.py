@@ -36,6 +36,11 @@ _log = logging.getLogger(__name__)
 HELD_OUT_SEED = 1_000_000
 _KINDS: tuple[Literal["room", "street", "garden"], ...] = ("room", "street", "garden")
 _FPS = 7.0
+_NARROW, _WIDE = (0.0, 0.4), (0.25, 0.6)
+"""Lengths of paths as shares of the free way."""
+
+_FARTHEST = 60_000.0
+"""Half precision ends at 65,504."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -46,12 +51,14 @@ class Clip:
         rgb: (T, 3, H, W) uint8, the truth.
         scaffold: (T, 3, H, W) uint8, black in holes; anchor frames are the true panoramas.
         coverage: (T, H, W) bool; all True in anchor frames.
+        distance: (T, H, W) float16 metres as rendered; 0 in holes and on the sky.
         anchors: 1 (first frame) or 2 (first and last).
     """
 
     rgb: Tensor
     scaffold: Tensor
     coverage: Tensor
+    distance: Tensor
     anchors: int
 
 
@@ -67,6 +74,7 @@ class ClipJob:
         frames: number of frames.
         anchors: 1 or 2.
         corrupt: the cache is built from a disturbed distance map.
+        wide: the path is long for the scene, so that large holes open.
     """
 
     seed: int
@@ -76,11 +84,12 @@ class ClipJob:
     frames: int = 14
     anchors: int = 1
     corrupt: bool = False
+    wide: bool = False
 
     @property
     def filename(self) -> str:
         """Unique among the jobs of one folder."""
-        return f"{self.kind}_{self.seed:07d}_{self.height}_{self.anchors}.safetensors"
+        return f"{self.kind}_{self.seed:07d}_{self.height}_{self.anchors}{'w' * self.wide}.safetensors"
 
 
 class ClipFolder:
@@ -118,11 +127,10 @@ class ClipFolder:
             total = file.get_slice("rgb").get_shape()[0]
             count = min(frames or total, total)
             start = min(int(place * (total - count + 1)), total - count)
-            part = {k: file.get_slice(k)[start : start + count] for k in ("rgb", "scaffold", "coverage")}
+            names = ("rgb", "scaffold", "coverage", "distance")
+            part = {name: file.get_slice(name)[start : start + count] for name in names}
             anchors = int(file.metadata()["anchors"])
-        return Clip(
-            rgb=part["rgb"], scaffold=part["scaffold"], coverage=part["coverage"].bool(), anchors=anchors
-        )
+        return Clip(**{**part, "coverage": part["coverage"].bool()}, anchors=anchors)
 
 
 def render_clips(config: TrainConfig, *, progress: Progress | None = None) -> FitResult:
@@ -145,15 +153,16 @@ def render_clips(config: TrainConfig, *, progress: Progress | None = None) -> Fi
     return FitResult(step=done, finished=done == len(jobs), losses=(), averaged={})
 
 
-def held_out_jobs(count: int) -> list[ClipJob]:
+def held_out_jobs(count: int, *, wide: bool = False) -> list[ClipJob]:
     """Clips for evaluation, `count` of each kind; of five, one is 256x512 and one has two anchors."""
     return [
         ClipJob(
-            seed=HELD_OUT_SEED + index,
+            seed=HELD_OUT_SEED + index + (100 if wide else 0),
             kind=kind,
             height=256 if index % 5 == 4 else 128,
             source_height=256,
             anchors=2 if index % 5 == 3 else 1,
+            wide=wide,
         )
         for index in range(count)
         for kind in _KINDS
@@ -166,7 +175,7 @@ def plan_jobs(config: TrainConfig) -> list[ClipJob]:
     for index in range(config.data.clip_count):
         for kind in _KINDS:
             rng = torch.Generator().manual_seed(config.seed * 1_000_003 + index * 31 + _KINDS.index(kind))
-            draw = torch.rand(4, generator=rng)
+            draw = torch.rand(5, generator=rng)
             big = bool(draw[0] < 0.25)
             training.append(
                 ClipJob(
@@ -177,6 +186,7 @@ def plan_jobs(config: TrainConfig) -> list[ClipJob]:
                     frames=8 if big else 14,
                     anchors=2 if draw[2] < 0.2 else 1,
                     corrupt=bool(draw[3] < config.data.corrupt_share),
+                    wide=bool(draw[4] < config.data.wide_share),
                 )
             )
     # Held-out clips come among the first hundred, so that evaluation can start early.
@@ -193,15 +203,24 @@ def make_clip(job: ClipJob) -> Clip:
     from ..synthetic import generate_scene, scene_path, trace
 
     scene = generate_scene(job.seed, job.kind)
-    path = scene_path(scene, job.seed, job.frames, _FPS)
+    share = _WIDE if job.wide else _NARROW
+    path = scene_path(scene, job.seed, job.frames, _FPS, share=share)
     truth = torch.stack([trace(scene, pose, job.height, samples=2).rgb for pose in path])
     cache = _scene_cache(scene, path, job)
-    scaffold, coverage = torch.zeros_like(truth), torch.ones(truth.shape[:1] + truth.shape[2:]).bool()
+    scaffold, distance = torch.zeros_like(truth), torch.zeros_like(truth[:, 0])
+    coverage = torch.ones_like(distance).bool()
     for index, frame in enumerate(render_path(cache, path, job.height, workers=1)):
         scaffold[index], coverage[index] = frame.rgb * frame.coverage, frame.coverage
+        distance[index] = frame.distance
     for index in (0, job.frames - 1)[: job.anchors]:
         scaffold[index], coverage[index] = truth[index], True
-    return Clip(rgb=_bytes(truth), scaffold=_bytes(scaffold), coverage=coverage, anchors=job.anchors)
+    return Clip(
+        rgb=_bytes(truth),
+        scaffold=_bytes(scaffold),
+        coverage=coverage,
+        distance=distance.clamp_max(_FARTHEST).half(),
+        anchors=job.anchors,
+    )
 
 
 def disturb(distance: Tensor, valid: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -267,6 +286,7 @@ def write_clip(path: Path, job: ClipJob, clip: Clip) -> None:
     from safetensors.torch import save_file
 
     tensors = {"rgb": clip.rgb, "scaffold": clip.scaffold, "coverage": clip.coverage.to(torch.uint8)}
+    tensors["distance"] = clip.distance
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, metadata={"anchors": str(job.anchors), "corrupt": str(int(job.corrupt))})
     partial.replace(path)

@@ -24,6 +24,7 @@ class DataConfig:
         clip_count: clips the data process renders per kind.
         held_out: clips per kind from seeds at and above 1,000,000, never trained on.
         corrupt_share: share of clips whose cache is built from a disturbed distance map.
+        wide_share: share of clips with a path that is long for its scene.
     """
 
     photos: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class DataConfig:
     clip_count: int = 300
     held_out: int = 5
     corrupt_share: float = 0.5
+    wide_share: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +73,7 @@ class UNetConfig:
     Attributes:
         vae: trained VAE checkpoint (.pt of the VAE stage).
         start: checkpoint.pt of an earlier unet stage to start from; empty starts as a copy of the scaffold.
-        hole_fill: what the VAE sees in the scaffold's holes: "value" (black), or "smooth" (pull-push).
+        hole_fill: what the VAE sees in the scaffold's holes, as in `diffusion.ModelConfig`.
         channels: of the UNet's levels; the first must be 96 (`unet_start.py`).
         p_mean: mean of ln sigma.
         p_std: standard deviation of ln sigma.
@@ -86,7 +88,7 @@ class UNetConfig:
 
     vae: str = ""
     start: str = ""
-    hole_fill: Literal["value", "smooth"] = "value"
+    hole_fill: Literal["value", "smooth", "background"] = "value"
     channels: tuple[int, ...] = (96, 64, 96)
     p_mean: float = 0.7
     p_std: float = 1.6

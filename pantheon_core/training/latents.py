@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..diffusion import HoleFill
 from ..errors import InputError
 from ..render import pull_push
 from .clips import Clip, ClipFolder
@@ -43,12 +44,12 @@ class LatentFolder:
     Args:
         clips: which clips.
         vae: trained VAE in eval mode; its weights name the cache folder.
-        smooth: holes are filled by `render.pull_push` before encoding, else they are black.
+        hole_fill: what is in the holes before encoding, as in `diffusion.ModelConfig`.
     """
 
-    def __init__(self, clips: ClipFolder, vae: Any, *, smooth: bool = False) -> None:
+    def __init__(self, clips: ClipFolder, vae: Any, *, hole_fill: HoleFill = "value") -> None:
         self.clips = clips
-        self.smooth = smooth
+        self.hole_fill: HoleFill = hole_fill
         self._vae = vae
         self._folder = clips.files[0].parent / f"latents_{vae_fingerprint(vae)}"
         self._folder.mkdir(exist_ok=True)
@@ -68,10 +69,7 @@ class LatentFolder:
         clip = self.clips.read(index)
         name = self.clips.files[index].name
         truth = self._kept(f"truth_{name}", lambda: clip.rgb)
-        if self.smooth:
-            scaffold = self._kept(f"smooth_{name}", lambda: _filled(clip))
-        else:
-            scaffold = self._kept(f"black_{name}", lambda: clip.scaffold)
+        scaffold = self._kept(f"{self.hole_fill}_{name}", lambda: _filled(clip, self.hole_fill))
         return LatentClip(
             truth=truth,
             scaffold=scaffold,
@@ -129,9 +127,12 @@ def vae_fingerprint(vae: Any) -> str:
     return digest.hexdigest()[:10]
 
 
-def _filled(clip: Clip) -> Tensor:
-    """(T, 3, H, W) uint8 scaffold, holes filled smoothly from their surroundings."""
-    filled = pull_push(clip.scaffold.float() / 255.0, clip.coverage)
+def _filled(clip: Clip, hole_fill: HoleFill) -> Tensor:
+    """(T, 3, H, W) uint8 scaffold with filled holes."""
+    if hole_fill == "value":
+        return clip.scaffold
+    distance = clip.distance.float() if hole_fill == "background" else None
+    filled = pull_push(clip.scaffold.float() / 255.0, clip.coverage, distance=distance)
     return (filled.clamp(0, 1) * 255).round().to(torch.uint8)
 
 

@@ -51,9 +51,7 @@ class Sample:
 def train_unet(config: TrainConfig, *, progress: Progress | None = None) -> FitResult:
     """Train on the clips that are in the folder now; ends with `output/model.safetensors`."""
     vae = load_vae(config.unet.vae, config.vae)
-    folder = LatentFolder(
-        ClipFolder(config.data.clips, held_out=False), vae, smooth=config.unet.hole_fill == "smooth"
-    )
+    folder = LatentFolder(ClipFolder(config.data.clips, held_out=False), vae, hole_fill=config.unet.hole_fill)
     model = build_training_model(config, vae, _scaling(config, folder))
 
     if config.unet.start:

@@ -64,3 +64,42 @@ def test_wrong_arguments_are_refused():
         pull_push(torch.rand(2, 3, 8, 16), torch.ones(8, 16, dtype=torch.bool))
     with pytest.raises(InputError, match="floating"):
         pull_push(torch.ones(3, 8, 16, dtype=torch.uint8), torch.ones(8, 16, dtype=torch.bool))
+    with pytest.raises(ShapeError, match="distance"):
+        pull_push(torch.rand(3, 8, 16), torch.ones(8, 16, dtype=torch.bool), distance=torch.ones(8, 8))
+
+
+def _disocclusion() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A white thing 1 m away, a hole beside it, and behind both a black wall 8 m away."""
+    image = torch.zeros(1, 32, 64)
+    image[..., 20:30] = 1.0
+    valid = torch.ones(32, 64, dtype=torch.bool)
+    valid[:, 30:34] = False
+    distance = torch.full((32, 64), 8.0)
+    distance[:, 20:30] = 1.0
+    return image, valid, distance
+
+
+def test_a_hole_continues_what_lies_behind():
+    image, valid, distance = _disocclusion()
+    holes = ~valid
+    assert pull_push(image, valid)[0][holes].mean() > 0.3
+    assert pull_push(image, valid, distance=distance)[0][holes].max() < 0.1
+    assert torch.equal(pull_push(image, valid, distance=distance)[0][valid], image[0][valid])
+
+
+@pytest.mark.parametrize("sky", [0.0, float("inf")])
+def test_the_sky_lies_behind_and_units_do_not_matter(sky):
+    image, valid, distance = _disocclusion()
+    open_air = torch.where(distance == 8.0, sky, distance)
+    open_air[28:, 40:] = 8.0
+    filled = pull_push(image, valid, distance=open_air)
+    assert filled[0][~valid].max() < 0.1
+    assert torch.allclose(pull_push(image, valid, distance=1000 * open_air), filled, atol=1e-5)
+
+
+def test_equal_distances_change_nothing():
+    image = torch.rand(2, 3, 24, 48)
+    valid = torch.rand(2, 24, 48) > 0.6
+    plain = pull_push(image, valid)
+    assert torch.allclose(pull_push(image, valid, distance=torch.full((2, 24, 48), 3.0)), plain, atol=1e-6)
+    assert torch.allclose(pull_push(image, valid, distance=torch.zeros(2, 24, 48)), plain, atol=1e-6)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pantheon_core.diffusion import (
     FusionSettings,
+    HoleFill,
     PantheonModel,
     SamplerSettings,
     compose_with_scaffold,
@@ -189,14 +190,17 @@ def test_a_model_for_both_sees_as_many_anchors_as_there_are(nano: PantheonModel,
     assert not torch.equal(results["one"], results["two"])
 
 
-def test_holes_filled_smoothly_are_what_the_model_sees(nano: PantheonModel, clip: Clip) -> None:
+@pytest.mark.parametrize("hole_fill", ["smooth", "background"])
+def test_filled_holes_are_what_the_model_sees(nano: PantheonModel, clip: Clip, hole_fill: HoleFill) -> None:
     scaffold, coverage, anchors = clip
-    filled = torch.where(coverage[:, None], scaffold, pull_push(scaffold, coverage))
+    distance = torch.rand(coverage.shape) * 9 + 1
+    behind = distance if hole_fill == "background" else None
+    filled = torch.where(coverage[:, None], scaffold, pull_push(scaffold, coverage, distance=behind))
     everywhere = torch.ones_like(coverage)
     original = nano.config
     try:
-        nano.config = replace(original, hole_fill="smooth")
-        ours = generate(nano, scaffold, coverage, anchors[:1], settings=QUICK)
+        nano.config = replace(original, hole_fill=hole_fill)
+        ours = generate(nano, scaffold, coverage, anchors[:1], distance=distance, settings=QUICK)
     finally:
         nano.config = original
     by_hand = generate(nano, filled, everywhere, anchors[:1], settings=QUICK)

@@ -64,7 +64,7 @@ def test_scenes_differ(kind_scenes):
 
 def test_paths_keep_clear(kind_scenes):
     _, scenes = kind_scenes
-    lengths = []
+    lengths, longer = [], []
     for scene in scenes[:10]:
         T = scene_path(scene, 7, 9, 7.0)
         assert T.shape == (9, 4, 4)
@@ -74,9 +74,13 @@ def test_paths_keep_clear(kind_scenes):
         rotation = T[:, :3, :3]
         torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand(9, 3, 3))
         assert scene_clearance(scene, T[:, :3, 3]).min() >= MIN_CLEARANCE
+        far = scene_path(scene, 7, 9, 7.0, share=(0.25, 0.6))
+        assert scene_clearance(scene, far[:, :3, 3]).min() >= MIN_CLEARANCE
         lengths.append(float(T[:, :3, 3].diff(dim=0).norm(dim=-1).sum()))
+        longer.append(float(far[:, :3, 3].diff(dim=0).norm(dim=-1).sum()))
     assert min(lengths) > 0.1
     assert max(lengths) > 0.4
+    assert sum(longer) > 1.2 * sum(lengths)
 
 
 def test_clearance_is_a_lower_bound(kind_scenes):

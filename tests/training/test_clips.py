@@ -45,6 +45,7 @@ def test_clip_is_a_function_of_its_job(folder):
     assert torch.equal(again.rgb, clip.rgb)
     assert torch.equal(again.scaffold, clip.scaffold)
     assert torch.equal(again.coverage, clip.coverage)
+    assert torch.equal(again.distance, clip.distance)
 
 
 def test_first_frame_is_true_and_holes_are_black(folder):
@@ -55,6 +56,9 @@ def test_first_frame_is_true_and_holes_are_black(folder):
     assert int(clip.scaffold.permute(0, 2, 3, 1)[~clip.coverage].max()) == 0
     error = (clip.scaffold.float() - clip.rgb.float()).abs().mean(1)[clip.coverage]
     assert float(error.mean()) < 12
+    assert not clip.distance[~clip.coverage].any()
+    seen = clip.distance[1:][clip.coverage[1:]].float()
+    assert 0.2 < float(seen.median()) < 10
 
 
 def test_windows_repeat_and_stay_inside(folder):
