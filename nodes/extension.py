@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import fusion, host, model, panorama, reconstruct, sample, scaffold, synthetic, trajectory, video
+from . import (
+    fusion,
+    host,
+    model,
+    panorama,
+    reconstruct,
+    sample,
+    scaffold,
+    synthetic,
+    trajectory,
+    video,
+    viewer,
+)
 
 
 class PantheonExtension(ComfyExtension):
@@ -28,4 +40,5 @@ class PantheonExtension(ComfyExtension):
             fusion.DualAnchorLatentFusion,
             sample.PantheonSampler,
             video.SaveERPVideo,
+            viewer.PantheonPreview360,
         ]

@@ -14,6 +14,7 @@ from comfy_api.latest import io, ui
 from .convert import from_image
 from .host import progress
 from .schema import advanced, schema
+from .viewer import UI_KEY, entry_of
 
 
 class SaveERPVideo(io.ComfyNode):
@@ -102,7 +103,8 @@ class SaveERPVideo(io.ComfyNode):
                 writer.write(from_image(images[index : index + 1])[0])
         report(len(images), len(images))
         saved = ui.SavedResult(file, subfolder, io.FolderType.output)
-        return io.NodeOutput(ui=ui.PreviewVideo([saved]))
+        seen = entry_of(Path(folder) / file, "images", folder=io.FolderType.output, spherical=spherical)
+        return io.NodeOutput(ui={**ui.PreviewVideo([saved]).as_dict(), UI_KEY: [seen]})
 
 
 def _workflow(hidden) -> dict[str, str] | None:
