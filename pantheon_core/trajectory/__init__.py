@@ -1,4 +1,4 @@
-"""Camera paths: keyframes, presets, interpolation, their JSON form, and the distance to the scene."""
+"""Camera paths: keyframes, presets, interpolation, their files, and the distance to the scene."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ._interpolate import interpolate
 from ._json import path_from_json, path_to_json
 from ._keyframes import EASINGS, MAX_FRAMES, Easing, Keyframe, KeyframePath, Trajectory, retime
 from ._presets import PRESETS, preset_path
+from .formats import read_trajectory, write_trajectory
 
 __all__ = [
     "EASINGS",
@@ -22,5 +23,7 @@ __all__ = [
     "path_from_json",
     "path_to_json",
     "preset_path",
+    "read_trajectory",
     "retime",
+    "write_trajectory",
 ]
