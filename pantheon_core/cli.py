@@ -27,6 +27,7 @@ __all__ = ["main"]
 Bars: TypeAlias = Callable[[str], Progress | None]
 """A stage's name -> that stage's progress function."""
 
+_PRESET_FPS = 7.0
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -159,14 +160,14 @@ def _model_path(name: str) -> Path:
 
 
 def _trajectory(args: argparse.Namespace) -> Trajectory:
-    from .trajectory import PRESETS, interpolate, path_from_json, preset_path
+    from .trajectory import PRESETS, interpolate, preset_path, read_trajectory
 
     if args.path in PRESETS:
         angle = None if args.angle_deg is None else math.radians(args.angle_deg)
         path = preset_path(
             args.path,
             frames=args.frames,
-            fps=args.fps,
+            fps=_PRESET_FPS if args.fps is None else args.fps,
             distance=args.distance,
             angle=angle,
             radius=args.radius,
@@ -174,12 +175,14 @@ def _trajectory(args: argparse.Namespace) -> Trajectory:
         )
         return interpolate(path)
     file = Path(args.path)
-    if not file.is_file():
+    if not file.exists():
         raise InputError(
-            f"--path: expected a JSON file or one of {', '.join(PRESETS)}; got {args.path!r}, "
+            f"--path: expected a file with a camera path or one of {', '.join(PRESETS)}; got {args.path!r}, "
             "which is neither"
         )
-    return interpolate(path_from_json(file.read_text(encoding="utf-8")))
+    return read_trajectory(
+        file, format=args.path_format, fps=args.fps, rebase=args.path_rebase, scale=args.path_scale
+    )
 
 
 def _backend(args: argparse.Namespace) -> ReconBackend:
@@ -277,8 +280,16 @@ def _add_walk_arguments(verb: argparse.ArgumentParser, *, frames: int | None, he
     path.add_argument(
         "--path",
         default="forward",
-        help="forward, back, left, right, up, forward_turn, orbit, arc, spiral, look_around or a JSON file; "
+        help="forward, back, left, right, up, forward_turn, orbit, arc, spiral, look_around, or a "
+        "file: our JSON, nerfstudio, COLMAP, TUM, RealEstate10K, GEN3C, Matrix-3D, ViPE, NPY, glTF; "
         "default %(default)s",
+    )
+    path.add_argument("--path-format", help="of the file, where its name and content do not say it")
+    path.add_argument(
+        "--path-scale", type=float, default=1.0, help="metres per unit of the file; default %(default)s"
+    )
+    path.add_argument(
+        "--path-rebase", action="store_true", help="start the file's path at the photograph, looking ahead"
     )
     path.add_argument("--distance", type=float, default=0.6, help="metres; default %(default)s")
     path.add_argument("--angle-deg", type=float, help="for presets that turn; default the preset's own")
@@ -286,7 +297,11 @@ def _add_walk_arguments(verb: argparse.ArgumentParser, *, frames: int | None, he
         "--radius", type=float, default=0.5, help="metres, for orbit, arc, spiral; default %(default)s"
     )
     path.add_argument("--frames", type=int, default=frames, help=f"of a preset; default {own}")
-    path.add_argument("--fps", type=float, default=7.0, help="of a preset; default %(default)s")
+    path.add_argument(
+        "--fps",
+        type=float,
+        help=f"default {_PRESET_FPS:g} for a preset, else the file's own; one without needs it",
+    )
     size = verb.add_argument_group("picture")
     size.add_argument(
         "--height", type=int, default=height, help=f"of the video, width is twice that; default {own}"

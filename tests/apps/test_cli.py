@@ -56,6 +56,23 @@ def test_a_path_from_a_file(files: Path, tmp_path: Path) -> None:
     assert (info.frames, info.fps) == (5, 12)
 
 
+def test_paths_of_other_programs(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "poses.npy", tmp_path / "s.mp4"
+    poses = np.tile(np.eye(4), (3, 1, 1))
+    poses[:, 0, 3] = [40.0, 40.1, 40.2]
+    np.save(path, poses)
+    assert _scaffold(files, "--path", str(path), "--out", str(out)) == EXIT_USAGE
+    assert "poses.npy: fps: the file does not say its frame rate" in capsys.readouterr().err
+    given = ["--path", str(path), "--path-rebase", "--path-scale", "0.5", "--fps", "12", "--out", str(out)]
+    assert _scaffold(files, *given) == EXIT_OK
+    assert (video_info(out).frames, video_info(out).fps) == (3, 12)
+    first = next(iter(read_video(out)))
+    assert (first - load_panorama(files / "photo.png").rgb).abs().mean() < 0.02
+    out.unlink()
+    assert _scaffold(files, *given, "--path-format", "usd") == EXIT_USAGE
+    assert "format: expected one of pantheon" in capsys.readouterr().err
+
+
 def test_generate_writes_everything_and_the_same_twice(files: Path, tmp_path: Path) -> None:
     videos = []
     for name in ("a", "b"):
@@ -113,7 +130,7 @@ def test_existing_files_are_kept_unless_told(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--path", "sideways"], "expected a JSON file or one of forward"),
+        (["--path", "sideways"], "expected a file with a camera path or one of forward"),
         (["--frames", "0"], "frames"),
         (["--depth-scale", "nan"], "scale"),
         (["--confidence", "2"], "expected 0 to 1"),
