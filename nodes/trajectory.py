@@ -193,7 +193,7 @@ class TrajectoryFromKeyframes(io.ComfyNode):
         if constant_speed:
             keys = dataclasses.replace(keys, constant_speed=True)
         trajectory = interpolate(keys)
-        text = _describe(trajectory, cache, clearance)
+        text = describe(trajectory, cache, clearance)
         show_text(cls.hidden.unique_id, text)
         return io.NodeOutput(trajectory, path_to_json(keys), text, ui=ui.PreviewText(text))
 
@@ -222,7 +222,7 @@ def _between(cache: BuiltCache | None, frames: int, fps: float, easing: Easing) 
     return KeyframePath(keyframes=tuple(keys), fps=fps, frames=frames)
 
 
-def _describe(trajectory: CameraTrajectory, cache: BuiltCache | None, minimum: float) -> str:
+def describe(trajectory: CameraTrajectory, cache: BuiltCache | None, minimum: float) -> str:
     """Length and time of the path and, with a scene, where it comes too close."""
     from ..pantheon_core.trajectory import clearance
 
