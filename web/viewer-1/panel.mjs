@@ -131,6 +131,8 @@ export class Panel {
 
   refreshWhere() {
     const { yaw, pitch, fov } = this.viewer.view;
-    this.where.textContent = `${Math.round(yaw)}°  ${Math.round(pitch)}°  ↔ ${Math.round(fov)}°`;
+    // Zero has no sign.
+    const [a, b, c] = [yaw, pitch, fov].map((one) => String(Math.round(one) + 0));
+    this.where.textContent = text("where", { yaw: a, pitch: b, fov: c });
   }
 }

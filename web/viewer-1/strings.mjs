@@ -10,6 +10,7 @@ const ENGLISH = {
   noWebGL: "The viewer needs WebGL 2. Switch on hardware acceleration in the browser's settings.",
   lostWebGL: "The graphics driver was reset. The picture comes back when it is ready.",
   stage: "360° view. Drag or use the arrow keys to look around, plus and minus to zoom.",
+  where: "yaw {yaw}°  pitch {pitch}°  view {fov}°",
   hint: "Click, then scroll to zoom",
   views: "Views",
   front: "Look to the front (1)",

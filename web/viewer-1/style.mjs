@@ -20,13 +20,13 @@ const SHEET = `
 .p360-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
 .p360-note { position: absolute; inset: 0; display: flex; flex-direction: column; align-items: center;
   justify-content: center; gap: 10px; padding: 16px; text-align: center; color: var(--p360-dim); cursor: default; }
-.p360-note svg { width: 36px; height: 36px; opacity: 0.7; stroke-width: 0.9; }
+.p360 .p360-note svg { width: 36px; height: 36px; opacity: 0.7; stroke-width: 0.9; }
 .p360-note p { margin: 0; max-width: 34em; text-wrap: balance; }
 .p360-note.p360-bad { color: var(--p360-text); background: color-mix(in srgb, var(--p360-field) 88%, transparent); }
-.p360-note.p360-bad svg { color: var(--error-text, #f44); opacity: 1; }
+.p360 .p360-note.p360-bad svg { color: var(--error-text, #f44); opacity: 1; }
 .p360-label { position: absolute; padding: 2px 7px; border-radius: 5px; background: rgb(0 0 0 / 0.55); color: #fff;
   font-size: 11px; font-variant-numeric: tabular-nums; pointer-events: none; max-width: 45%; overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; }
+  text-overflow: ellipsis; white-space: pre; }
 .p360-left { left: 8px; top: 8px; } .p360-right { right: 8px; top: 8px; }
 .p360-where { left: 8px; bottom: 8px; } .p360-hint { right: 8px; bottom: 8px; }
 .p360-where, .p360-hint { opacity: 0; transition: opacity 0.15s; }
@@ -40,7 +40,7 @@ const SHEET = `
   border-radius: 50%; background: #fff; box-shadow: 0 0 4px rgb(0 0 0 / 0.6); }
 .p360-bar { display: flex; flex: none; flex-wrap: wrap; align-items: center; gap: 4px; min-height: 26px; }
 .p360-group { display: flex; border-radius: 6px; background: var(--p360-field); overflow: clip; }
-.p360-push { margin-left: auto; }
+.p360 .p360-push { margin-left: auto; }
 .p360 button.p360-key { display: inline-flex; align-items: center; justify-content: center; width: 26px; height: 26px;
   padding: 0; border: 0; border-radius: 6px; background: var(--p360-field); color: var(--p360-text);
   font: inherit; font-size: 11px; cursor: pointer; }

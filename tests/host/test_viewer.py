@@ -1,0 +1,422 @@
+"""The 360° viewer in a real Chromium on the real frontend, on the classic canvas and with Vue nodes."""
+
+from __future__ import annotations
+
+import base64
+import re
+from io import BytesIO
+from pathlib import Path
+
+import host_browser
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+
+ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
+RED, GREEN, BLUE, YELLOW = (200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)
+WHITE, BLACK, MAGENTA = (255, 255, 255), (0, 0, 0), (200, 30, 200)
+
+# Counts what the page asks of WebGL, before any script of the page runs.
+COUNT_JS = """() => {
+  window.counted = { contexts: [], textures: 0, draws: 0 };
+  for (const type of [HTMLCanvasElement, OffscreenCanvas]) {
+    const get = type.prototype.getContext;
+    type.prototype.getContext = function (kind, ...more) {
+      const known = window.counted.contexts.some((one) => one.canvas === this);
+      const context = get.call(this, kind, ...more);
+      if (kind.startsWith('webgl') && context && !known) window.counted.contexts.push(context);
+      return context;
+    };
+  }
+  const gl = WebGL2RenderingContext.prototype;
+  for (const [name, key, step] of [['createTexture', 'textures', 1], ['deleteTexture', 'textures', -1],
+                                   ['drawArrays', 'draws', 1]]) {
+    const before = gl[name];
+    gl[name] = function (...values) { window.counted[key] += step; return before.apply(this, values); };
+  }
+}"""
+BUILD_JS = """() => {
+  const { app, LiteGraph } = window;
+  app.graph.clear();
+  const add = (type, pos, values = {}) => {
+    const node = LiteGraph.createNode(type);
+    app.graph.add(node);
+    node.pos = pos;
+    for (const [name, value] of Object.entries(values)) {
+      node.widgets.find((w) => w.name === name).value = value;
+    }
+    return node;
+  };
+  const marked = add('LoadPanorama', [20, 60], { image: 'viewer_marked.png', height: 256 });
+  const noise = add('LoadImage', [20, 560], { image: 'viewer_noise.png' });
+  const rolled = add('LoadImage', [320, 560], { image: 'viewer_rolled.png' });
+  const inverted = add('ImageInvert', [20, 900]);
+  const both = add('ImageBatch', [20, 960]);
+  const one = add('PantheonPreview360', [320, 60]);
+  const two = add('PantheonPreview360', [760, 60]);
+  const three = add('PantheonPreview360', [1200, 60], { fps: 2 });
+  const video = add('SaveERPVideo', [760, 500], { fps: 2, filename_prefix: 'viewer' });
+  const empty = add('PantheonPreview360', [1200, 500]);
+  marked.connect(0, inverted, 0);
+  marked.connect(0, both, 0);
+  inverted.connect(0, both, 1);
+  marked.connect(0, one, 0);
+  inverted.connect(0, one, 1);
+  noise.connect(0, two, 0);
+  rolled.connect(0, three, 0);
+  both.connect(0, video, 0);
+  empty.mode = 2;
+  const view = app.canvas.ds;
+  view.scale = 0.95;
+  view.offset = [60, 60];
+  app.canvas.setDirty(true, true);
+  return { one: one.id, two: two.id, three: three.id, video: video.id, empty: empty.id };
+}"""
+ROOT_JS = "(id) => app.graph.getNodeById(id)?.widgets.find((w) => w.name === 'viewer_360')?.element ?? null"
+DRAWN_JS = """(ids) => ids.every((id) => {
+  const node = app.graph.getNodeById(id);
+  const root = node?.widgets?.find((w) => w.name === 'viewer_360')?.element;
+  return root?.querySelector('.p360-where:not([hidden])');
+})"""
+FRAMES_JS = """() => new Promise((done) => {
+  let left = 3;
+  const next = () => ((left -= 1) ? requestAnimationFrame(next) : setTimeout(done));
+  requestAnimationFrame(next);
+})"""
+
+
+def marked_panorama():
+    """A colour for each quadrant and pole, and a mark to the right of the front and above it."""
+    height, width = 256, 512
+    lon = ((np.arange(width) + 0.5) / width - 0.5) * 360
+    lat = (0.5 - (np.arange(height) + 0.5) / height) * 180
+    quadrant = ((lon + 45) // 90 % 4).astype(int)
+    picture = np.broadcast_to(
+        np.array([RED, GREEN, BLUE, YELLOW], np.uint8)[quadrant], (height, width, 3)
+    ).copy()
+    picture[lat > 60], picture[lat < -60] = WHITE, BLACK
+    picture[np.ix_(abs(lat - 15) < 5, abs(lon - 20) < 5)] = MAGENTA
+    return picture
+
+
+def noise_panorama():
+    """Something at every scale, and continuous at the seam."""
+    random = np.random.default_rng(7)
+    fine = random.integers(0, 256, (512, 1024, 3)).astype(float)
+    coarse = np.kron(random.integers(0, 256, (8, 16, 3)).astype(float), np.ones((64, 64, 1)))
+    return ((fine + coarse) / 2).astype(np.uint8)
+
+
+class Page:
+    """One frontend with the small graph, run once."""
+
+    def __init__(self, page, problems):
+        self.page = page
+        self.problems = problems
+        self.ids = page.evaluate(BUILD_JS)
+        self.contexts_before = page.evaluate("() => counted.contexts.length")
+        page.evaluate("() => app.queuePrompt(0)")
+        self.wait_until_drawn("one", "two", "three", "video")
+        # Drawing without a graphics card leaves little time for anything else.
+        self.press("video", "Pause (space)")
+
+    def wait_until_drawn(self, *names):
+        self.page.wait_for_function(DRAWN_JS, arg=[self.ids[name] for name in names], timeout=120_000)
+
+    def root(self, name):
+        return self.page.evaluate_handle(ROOT_JS, self.ids[name]).as_element()
+
+    def press(self, name, label):
+        self.root(name).query_selector(f'[aria-label="{label}"]').click()
+
+    def choose(self, name, label, value):
+        self.root(name).query_selector(f'select[aria-label="{label}"]').select_option(value)
+
+    def picture(self, name):
+        """What the viewer shows, (h, w, 3) int."""
+        self.page.evaluate(FRAMES_JS)
+        url = self.root(name).evaluate("(root) => root.querySelector('canvas').toDataURL('image/png')")
+        with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as shown:
+            return np.asarray(shown.convert("RGB")).astype(int)
+
+    def at(self, name, x, y):
+        """The colour at a fraction of the width and height."""
+        picture = self.picture(name)
+        return picture[int(y * (picture.shape[0] - 1)), int(x * (picture.shape[1] - 1))]
+
+    def screenshot(self, name):
+        ARTIFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+
+def close(colour, expected, tolerance=12):
+    return np.abs(np.asarray(colour) - expected).max() <= tolerance
+
+
+@pytest.fixture(scope="module", params=["classic", "vue"])
+def shown(request, host, frontend):
+    noise = noise_panorama()
+    for name, picture in (
+        ("marked", marked_panorama()),
+        ("noise", noise),
+        ("rolled", np.roll(noise, noise.shape[1] // 2, axis=1)),
+    ):
+        Image.fromarray(picture).save(host.base / "input" / f"viewer_{name}.png")
+    host.post("/settings/Comfy.VueNodes.Enabled", request.param == "vue")
+    page = frontend.context.browser.new_page(viewport={"width": 1720, "height": 1040})
+    problems = []
+    ignored = r"https?://(?!127\.0\.0\.1)|Failed to load resource|ERR_|Failed to fetch jobs: 404"
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "console",
+        lambda said: (
+            problems.append(said.text) if said.type == "error" and not re.search(ignored, said.text) else None
+        ),
+    )
+    page.set_default_timeout(60_000)
+    page.add_init_script(f"({COUNT_JS})()")
+    page.goto(host.url, wait_until="domcontentloaded")
+    page.wait_for_function(host_browser.READY_JS, timeout=240_000)
+    held = Page(page, problems)
+    held.kind = request.param
+    yield held
+    page.close()
+    host.post("/settings/Comfy.VueNodes.Enabled", False)
+
+
+def test_every_direction_shows_its_colour(shown):
+    shown.choose("one", "What to compare", "left")
+    expected = {"front": RED, "right": GREEN, "back": BLUE, "left": YELLOW, "up": WHITE, "down": BLACK}
+    names = ["Look to the front (1)", "Look to the right (2)", "Look back (3)", "Look to the left (4)"]
+    names += ["Look up (5)", "Look down (6)"]
+    for label, (direction, colour) in zip(names, expected.items(), strict=True):
+        shown.press("one", label)
+        assert close(shown.at("one", 0.5, 0.5), colour), direction
+    shown.press("one", names[0])
+    picture = shown.picture("one")
+    mark = np.argwhere(np.abs(picture - MAGENTA).max(-1) < 20)
+    height, width = picture.shape[:2]
+    half = np.tan(np.radians(75 / 2))
+    # The mark at 20 degrees right, 15 up in a perspective view of 75 degrees.
+    right = width / 2 + np.tan(np.radians(20)) / half * height / 2
+    up = height / 2 - np.tan(np.radians(15)) / np.cos(np.radians(20)) / half * height / 2
+    assert abs(mark.mean(0) - [up, right]).max() < 4
+    shown.choose("one", "What to compare", "wipe")
+    assert shown.problems == []
+
+
+def test_wipe_compares_two(shown):
+    shown.press("one", "Look to the front (1)")
+    negative = 255 - np.array(RED)
+    assert close(shown.at("one", 0.3, 0.5), RED)
+    assert close(shown.at("one", 0.7, 0.5), negative)
+    shown.choose("one", "What to compare", "right")
+    assert close(shown.at("one", 0.3, 0.5), negative)
+    shown.choose("one", "What to compare", "wipe")
+
+
+def test_projections_show_the_whole_sphere(shown):
+    shown.choose("one", "What to compare", "left")
+    shown.choose("one", "Projection", "flat")
+    picture = shown.picture("one")
+    height, width = picture.shape[:2]
+    row = picture[height // 2]
+    assert close(row[width // 2], RED)
+    assert close(row[int(width * 0.75)], GREEN)
+    assert close(row[int(width * 0.25)], YELLOW)
+    assert close(row[5], BLUE)
+    assert close(row[-6], BLUE)
+    shown.choose("one", "Projection", "planet")
+    # From above: the ground in the middle, the front beyond it, the back before it, the right to its right.
+    assert close(shown.at("one", 0.5, 0.5), BLACK)
+    assert close(shown.at("one", 0.5, 0.2), RED)
+    assert close(shown.at("one", 0.5, 0.8), BLUE)
+    assert close(shown.at("one", 0.7, 0.5), GREEN)
+    shown.screenshot(f"viewer_{shown.kind}_planet")
+    shown.choose("one", "Projection", "rectilinear")
+    shown.choose("one", "What to compare", "wipe")
+    assert shown.problems == []
+
+
+def test_no_line_where_the_panorama_closes(shown):
+    """The seam in the middle of the view looks as the same place does where the picture has no edge."""
+    shown.press("two", "Look back (3)")
+    shown.press("three", "Look to the front (1)")
+    with_seam, without = shown.picture("two"), shown.picture("three")
+    assert with_seam.shape == without.shape
+    assert with_seam.std() > 20
+    assert np.abs(with_seam - without).max() <= 4
+    # From far off, where the smaller copies of the picture are used.
+    for name in ("two", "three"):
+        shown.choose(name, "Projection", "planet")
+    shown.press("two", "Look back (3)")
+    shown.press("three", "Look to the front (1)")
+    assert np.abs(shown.picture("two") - shown.picture("three")).max() <= 4
+    for name in ("two", "three"):
+        shown.choose(name, "Projection", "rectilinear")
+
+
+def test_pointer_wheel_and_keys(shown):
+    shown.press("one", "Look to the front (1)")
+    stage = shown.root("one").query_selector(".p360-stage")
+    box = stage.bounding_box()
+    before = shown.page.evaluate(
+        "(id) => [...app.graph.getNodeById(id).pos, app.canvas.ds.scale]", shown.ids["one"]
+    )
+    x, y = box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2
+    mouse = shown.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x - box["width"] / 4, y, steps=3)
+    mouse.up()
+    where = shown.root("one").query_selector(".p360-where")
+    shown.page.evaluate(FRAMES_JS)
+    dragged = where.inner_text()
+    assert re.match(r"yaw [1-9]\d°\s+pitch 0°", dragged), dragged
+    mouse.wheel(0, -300)
+    shown.page.evaluate(FRAMES_JS)
+    zoomed = where.inner_text()
+    assert int(zoomed.split()[-1][:-1]) < 75
+    stage.press("Home")
+    stage.press("2")
+    stage.press("g")
+    shown.page.evaluate(FRAMES_JS)
+    assert where.inner_text().startswith("yaw 90°")
+    assert shown.root("one").query_selector('[aria-pressed="true"]')
+    shown.screenshot(f"viewer_{shown.kind}")
+    stage.press("g")
+    stage.press("1")
+    after = shown.page.evaluate(
+        "(id) => [...app.graph.getNodeById(id).pos, app.canvas.ds.scale]", shown.ids["one"]
+    )
+    assert after == before
+    assert shown.problems == []
+
+
+def test_video_plays_from_the_file_and_can_be_scrubbed(shown):
+    clip = shown.root("video").query_selector("video")
+    assert "/view?" in clip.get_attribute("src")
+    shown.press("video", "Play (space)")
+    shown.page.wait_for_function("(video) => !video.paused && video.currentTime > 0", arg=clip)
+    shown.press("video", "Pause (space)")
+    for seconds, colour in ((0.2, RED), (0.7, 255 - np.array(RED))):
+        shown.root("video").query_selector('[aria-label="Position in the video"]').fill(str(seconds))
+        shown.page.wait_for_function(
+            "([video, at]) => !video.seeking && Math.abs(video.currentTime - at) < 0.01", arg=[clip, seconds]
+        )
+        shown.page.wait_for_timeout(100)
+        # Colours that went through a video file.
+        assert close(shown.at("video", 0.5, 0.5), colour, 20)
+    draws = shown.page.evaluate("() => counted.draws")
+    shown.page.wait_for_timeout(300)
+    assert shown.page.evaluate("() => counted.draws") == draws, "draws though nothing moves"
+    shown.press("video", "Play (space)")
+    shown.page.wait_for_function("(before) => counted.draws > before", arg=draws)
+    shown.press("video", "Pause (space)")
+    assert shown.problems == []
+
+
+def test_full_screen_is_a_dialog(shown):
+    stage = shown.root("video").query_selector(".p360-stage")
+    stage.press("f")
+    shown.page.wait_for_selector("dialog.p360-dialog[open] .p360-stage canvas")
+    shown.page.wait_for_timeout(400)
+    shown.screenshot(f"viewer_{shown.kind}_full")
+    shown.page.keyboard.press("Escape")
+    shown.page.wait_for_selector("dialog.p360-dialog", state="detached")
+    assert shown.root("video").query_selector(".p360-stage")
+    assert shown.problems == []
+
+
+def test_snapshot_is_a_png_of_the_view(shown, tmp_path):
+    shown.choose("one", "What to compare", "left")
+    shown.press("one", "Look to the right (2)")
+    with shown.page.expect_download() as started:
+        shown.press("one", "Save this view as a PNG file")
+    started.value.save_as(tmp_path / "view.png")
+    with Image.open(tmp_path / "view.png") as saved:
+        assert saved.width == 1920
+        assert close(saved.convert("RGB").getpixel((saved.width // 2, saved.height // 2)), GREEN)
+    assert started.value.suggested_filename == "pantheon360_yaw90_pitch0.png"
+    shown.choose("one", "What to compare", "wipe")
+
+
+def test_one_context_for_all_and_it_comes_back_when_lost(shown):
+    assert shown.page.evaluate("() => counted.contexts.length") - shown.contexts_before <= 1
+    ours = "counted.contexts.at(-1)"
+    shown.press("one", "Look to the left (4)")
+    shown.page.evaluate(
+        f"() => {{ window.loser = {ours}.getExtension('WEBGL_lose_context'); loser.loseContext(); }}"
+    )
+    shown.page.wait_for_selector(".p360 [role=alert]")
+    shown.page.evaluate("() => { counted.textures = 0; }")
+    assert "graphics driver" in shown.root("one").inner_text()
+    shown.page.evaluate("() => loser.restoreContext()")
+    shown.page.wait_for_function("() => !document.querySelector('.p360 [role=alert]')")
+    shown.wait_until_drawn("one", "two", "three", "video")
+    shown.page.wait_for_timeout(300)
+    assert close(shown.at("one", 0.3, 0.5), YELLOW)
+    shown.press("one", "Look to the front (1)")
+
+
+def test_an_empty_viewer_and_a_lost_file_say_what_to_do(shown):
+    assert "Run the graph to see the panorama here" in shown.root("empty").inner_text()
+    shown.page.evaluate(
+        """(id) => app.graph.getNodeById(id).onExecuted({ pantheon_360: [{ name: 'images', file: 'none.png',
+          subfolder: '', folder: 'temp', kind: 'image', spherical: true, stamp: '1' }] })""",
+        shown.ids["empty"],
+    )
+    shown.page.wait_for_selector(".p360 [role=alert]")
+    assert "Run the graph again" in shown.root("empty").inner_text()
+    shown.screenshot(f"viewer_{shown.kind}_gone")
+    assert shown.problems == []
+
+
+def test_undo_brings_the_viewer_back_where_it_was(shown):
+    page = shown.page
+    shown.press("one", "Look to the right (2)")
+    shown.page.evaluate(FRAMES_JS)
+    tracker = "app.extensionManager.workflow.activeWorkflow.changeTracker"
+    page.evaluate(f"() => {tracker}.captureCanvasState()")
+    page.evaluate("(id) => app.graph.remove(app.graph.getNodeById(id))", shown.ids["one"])
+    page.evaluate(f"() => {tracker}.captureCanvasState()")
+    assert shown.page.evaluate(ROOT_JS, shown.ids["one"]) is None
+    page.evaluate(f"() => {tracker}.undo()")
+    shown.wait_until_drawn("one", "two", "video")
+    assert close(shown.at("one", 0.3, 0.5), GREEN)
+    assert shown.problems == []
+
+
+def test_collapsed_and_removed_viewers_stop_and_let_go(shown):
+    page = shown.page
+    page.evaluate(
+        "(ids) => ids.forEach((id) => app.graph.getNodeById(id).collapse())", list(shown.ids.values())
+    )
+    page.wait_for_timeout(500)
+    draws = page.evaluate("() => counted.draws")
+    page.wait_for_timeout(700)
+    assert page.evaluate("() => counted.draws") == draws, "draws though everything is collapsed"
+    for _ in range(30):
+        page.evaluate("""() => {
+          const node = LiteGraph.createNode('PantheonPreview360');
+          app.graph.add(node);
+          app.graph.remove(node);
+        }""")
+    page.evaluate("() => app.graph.clear()")
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => document.querySelectorAll('.p360, .p360-dialog').length") == 0
+    assert page.evaluate("() => counted.contexts.length") - shown.contexts_before <= 1
+    # Only pictures that an undo would ask for again are kept, for some seconds.
+    assert page.evaluate("() => counted.textures") <= 4
+    assert shown.problems == []
+
+
+def test_nothing_or_a_flat_picture_is_refused_in_a_sentence(host):
+    Image.new("RGB", (64, 64)).save(host.base / "input" / "viewer_flat.png")
+    load = {"class_type": "LoadImage", "inputs": {"image": "viewer_flat.png"}}
+    node = {"class_type": "PantheonPreview360", "inputs": {"fps": 7.0}}
+    assert "connect a panorama" in host.run({"1": node}).error
+    node["inputs"]["images"] = ["2", 0]
+    assert "twice as wide as high" in host.run({"1": node, "2": load}).error
