@@ -1,9 +1,10 @@
-"""Checkpoints: the project's single safetensors file and diffusers folders."""
+"""Checkpoints: the project's single safetensors file, Stability's, and diffusers folders."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,15 @@ from torch import Tensor, nn
 from ..errors import BackendUnavailableError, InputError
 from ..files import replacing
 from .config import ModelConfig
-from .model import PantheonModel, build_model
+from .model import PantheonModel
+from .sgm import Weights, build_empty, differences, is_sgm, open_sgm, sgm_config, shapes_of, stock_config
 
 __all__ = ["load_model", "read_config", "save_model"]
 
 _HEADER_KEY = "pantheon360"
 _FORMAT_VERSION = 1
-_PREFIXES = ("unet.", "vae.", "image_encoder.", "token_embedding.")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32)
 _CONFIG_FILE = "pantheon360.json"
-# Key of the UNet's first convolution in ComfyUI's and Stability's single files.
-_SGM_KEY = "model.diffusion_model.input_blocks.0.0.weight"
 
 
 def save_model(model: PantheonModel, path: str | Path, *, dtype: torch.dtype | None = None) -> Path:
@@ -63,7 +62,7 @@ def read_config(path: str | Path) -> ModelConfig:
     """Read a checkpoint's config without its weights.
 
     Args:
-        path: our single file, or a diffusers folder.
+        path: our single file, Stability's, or a diffusers folder; see `load_model`.
 
     Raises:
         BackendUnavailableError: there is no such file or folder.
@@ -72,7 +71,11 @@ def read_config(path: str | Path) -> ModelConfig:
     path = _existing(path)
     if path.is_dir():
         return _folder_config(path)
-    return _read_header(path)[0]
+    with _open(path) as file:
+        if is_sgm(set(file.keys())):
+            with _naming(path):
+                return sgm_config(path.stem, shapes_of(file))
+        return _read_header(path, file.metadata())[0]
 
 
 def load_model(
@@ -85,12 +88,15 @@ def load_model(
     """Load a checkpoint.
 
     Args:
-        path: our single file (`save_model`), or a diffusers folder of Stable Video Diffusion with unet/,
+        path: our single file (`save_model`); Stability's single file as ComfyUI has it (svd.safetensors,
+            svd_xt.safetensors, any precision); or a diffusers folder of Stable Video Diffusion with unet/,
             vae/ and image_encoder/ in it. Nothing is downloaded.
         dtype: of the weights. With float16 the autoencoder stays in float32 where its config asks for it
             (`force_upcast`): in half precision it overflows.
         device: where the weights go.
-        config: replaces the config found, e.g. to drive stock weights with scaffolds.
+        config: replaces the config found, e.g. to drive stock weights with scaffolds. Stability's file does
+            not say how many frames it was trained with: 14 where its name has "svd" but no "xt" in it, else
+            25.
 
     Returns:
         The model in evaluation mode.
@@ -102,11 +108,16 @@ def load_model(
     if dtype not in _FLOATS:
         raise InputError(f"dtype: expected float16, bfloat16 or float32, got {dtype}")
     path = _existing(path)
-    model = _load_folder(path, config) if path.is_dir() else _load_file(path, config)
-    model.to(dtype=dtype)
-    if dtype == torch.float16 and model.vae_needs_float32:
-        nn.Module.to(model.vae, dtype=torch.float32)
+    model = _load_folder(path, config) if path.is_dir() else _load_file(path, config, dtype)
+    for name, part in model.named_children():
+        nn.Module.to(part, dtype=_part_dtype(model, name, dtype))
     return model.to(device).eval()
+
+
+def _part_dtype(model: PantheonModel, part: str, dtype: torch.dtype) -> torch.dtype:
+    if part == "vae" and dtype == torch.float16 and model.vae_needs_float32:
+        return torch.float32
+    return dtype
 
 
 def _existing(path: str | Path) -> Path:
@@ -128,18 +139,13 @@ def _open(path: Path) -> Any:
         ) from error
 
 
-def _read_header(path: Path) -> tuple[ModelConfig, dict[str, dict[str, Any]]]:
-    with _open(path) as file:
-        metadata = file.metadata() or {}
-        keys = set(file.keys())
-    if _HEADER_KEY not in metadata:
-        if _SGM_KEY in keys:
-            raise InputError(
-                f"checkpoint {path}: this is Stability's single-file layout, which is not read yet; "
-                "use the diffusers folder of the same model (unet/, vae/, image_encoder/)"
-            )
+def _read_header(
+    path: Path, metadata: Mapping[str, str] | None
+) -> tuple[ModelConfig, dict[str, dict[str, Any]]]:
+    if metadata is None or _HEADER_KEY not in metadata:
         raise InputError(
-            f"checkpoint {path}: no Pantheon360 config in its header; expected a file made by save_model"
+            f"checkpoint {path}: no Pantheon360 config in its header, and not Stability's names of weights; "
+            "expected a file made by save_model, svd.safetensors or svd_xt.safetensors"
         )
     try:
         header = json.loads(metadata[_HEADER_KEY])
@@ -154,40 +160,62 @@ def _read_header(path: Path) -> tuple[ModelConfig, dict[str, dict[str, Any]]]:
     return ModelConfig.from_dict(config), parts
 
 
-def _load_file(path: Path, config: ModelConfig | None) -> PantheonModel:
+def _load_file(path: Path, config: ModelConfig | None, dtype: torch.dtype) -> PantheonModel:
     from safetensors import SafetensorError
 
-    found, parts = _read_header(path)
-    # Weights are not initialised only to be overwritten: the networks are built without storage.
-    with torch.device("meta"):
-        model = build_model(config or found, parts)
     try:
         with _open(path) as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            if is_sgm(set(file.keys())):
+                with _naming(path):
+                    model, weights = open_sgm(path.stem, file, config)
+            else:
+                model, weights = _open_own(path, file, config)
+            _assign(model, weights, dtype)
     except SafetensorError as error:
         raise InputError(f"checkpoint {path}: damaged ({error}); fetch or save it again") from error
-    _check_tensors(path, model, tensors)
-    model.load_state_dict(tensors, strict=True, assign=True)
     _fill_buffers(model)
     return model
 
 
-def _check_tensors(path: Path, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors in a file name the file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"checkpoint {path}: {error}") from error
+
+
+def _open_own(path: Path, file: Any, config: ModelConfig | None) -> tuple[PantheonModel, Weights]:
+    found, parts = _read_header(path, file.metadata())
+    model = build_empty(config or found, parts)
+    _check_tensors(path, model, shapes_of(file))
+    return model, ((key, file.get_tensor(key)) for key in file.keys())  # noqa: SIM118 (not a dict)
+
+
+def _assign(model: PantheonModel, weights: Weights, dtype: torch.dtype) -> None:
+    """Put the weights in place, each in its final precision before the next one is read."""
+
+    def cast(name: str, value: Tensor) -> Tensor:
+        wanted = _part_dtype(model, name.split(".", 1)[0], dtype)
+        return value.to(wanted) if value.is_floating_point() else value
+
+    model.load_state_dict({name: cast(name, value) for name, value in weights}, strict=True, assign=True)
+
+
+def _check_tensors(path: Path, model: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Compare names and shapes with the architecture, and say what differs in one sentence."""
-    wanted = model.state_dict()
-    problems = []
-    missing = sorted(set(wanted) - set(tensors))
-    unexpected = sorted(set(tensors) - set(wanted))
-    shapes = [
-        f"{key} {tuple(tensors[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in sorted(set(wanted) & set(tensors))
-        if tensors[key].shape != wanted[key].shape
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    missing = sorted(set(wanted) - set(shapes))
+    unexpected = sorted(set(shapes) - set(wanted))
+    misshapen = [
+        f"{key} {shapes[key]} instead of {wanted[key]}"
+        for key in sorted(set(wanted) & set(shapes))
+        if shapes[key] != wanted[key]
     ]
-    for words, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)):
-        if keys:
-            problems.append(f"{len(keys)} {words}: {', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''}")
+    problems = differences(missing, unexpected, misshapen)
     if problems:
-        raise InputError(f"checkpoint {path}: weights do not fit its config; {'; '.join(problems)}")
+        raise InputError(f"checkpoint {path}: weights do not fit its config; {problems}")
 
 
 def _fill_buffers(model: nn.Module) -> None:
@@ -214,15 +242,7 @@ def _folder_config(path: Path) -> ModelConfig:
             f"checkpoint {path}: not a diffusers folder of a video model ({error!r}); expected unet/, "
             "vae/ and image_encoder/, each with its config.json"
         ) from error
-    return ModelConfig(
-        conditioning="first_frame",
-        frames=frames,
-        height=512,
-        name=path.name,
-        description="Stable Video Diffusion weights, not trained on panoramas.",
-        crops=0,
-        crop_size=size,
-    )
+    return stock_config(path.name, frames, size)
 
 
 def _load_folder(path: Path, config: ModelConfig | None) -> PantheonModel:

@@ -123,7 +123,7 @@ def test_damaged_and_foreign_files(saved: tuple, tmp_path: Path) -> None:
         read_config(plain)
     stability = tmp_path / "svd.safetensors"
     save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(1)}, stability)
-    with pytest.raises(InputError, match="diffusers folder"):
+    with pytest.raises(InputError, match="no weights of the autoencoder"):
         load_model(stability)
     with pytest.raises(BackendUnavailableError, match="no such file"):
         load_model(tmp_path / "absent.safetensors")
