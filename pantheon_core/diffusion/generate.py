@@ -23,8 +23,8 @@ from .denoiser import Denoise, Denoiser, guidance_ramp, initial_scale
 from .fusion import FusedDenoiser, FusionSettings, frame_weights, reinjection_route
 from .model import PantheonModel
 from .preview import fit_preview
-from .samplers import sample_euler
-from .schedule import karras_sigmas
+from .samplers import SAMPLERS
+from .schedule import noise_levels
 from .settings import SamplerSettings
 from .spherical import spherical
 
@@ -209,7 +209,7 @@ def sample_latents(
         noise: (1, T, C, h, w) unit noise.
         settings: steps, guidance, time ids, chunks.
         fusion: see `generate`.
-        generator: of re-injected noise.
+        generator: of re-injected noise and of stochastic samplers.
         on_step: `on_step(step, picture)`, where `picture()` makes the preview.
 
     Returns:
@@ -218,14 +218,14 @@ def sample_latents(
     device = model.device
     geometry = encode_video(model, conditioned, chunk=settings.encode_chunk)
     denoise = _denoiser(model, geometry, anchors, noise.shape[1], settings, fusion)
-    sigmas = karras_sigmas(settings.steps, settings.sigma_min, settings.sigma_max)
+    sigmas = noise_levels(settings.schedule, settings.steps, settings.sigma_min, settings.sigma_max)
     to_rgb = fit_preview(geometry, conditioned)
 
     def callback(step: int, x0: Tensor) -> None:
         if on_step is not None:
             on_step(step, lambda: to_rgb(x0[0] / model.scaling_factor).cpu())
 
-    return sample_euler(
+    return SAMPLERS[settings.sampler](
         denoise,
         noise.to(device) * initial_scale(float(sigmas[0])),
         sigmas,
@@ -245,7 +245,8 @@ def _denoiser(
 ) -> Denoise:
     """The forward path's denoiser, or its blend with the reverse path's."""
     time_ids = added_time_ids(settings.fps, settings.motion_bucket, settings.noise_aug, device=model.device)
-    guidance = guidance_ramp(frames, settings.guidance_min, settings.guidance_max, device=model.device)
+    ends, shape = (settings.guidance_min, settings.guidance_max), settings.guidance_shape
+    guidance = guidance_ramp(frames, *ends, shape=shape, device=model.device)
 
     def path(latents: Tensor, seen: Sequence[Tensor]) -> Denoiser:
         if model.config.conditioning == "first_frame":
@@ -253,7 +254,14 @@ def _denoiser(
         # A model of two anchors sees the path's start in the start role, whichever way the path runs.
         tokens = encode_tokens(model, seen[:1] if model.config.variant == "single" else seen)
         concat = latents[None].to(model.dtype)
-        return Denoiser(unet=model.unet, concat=concat, tokens=tokens, time_ids=time_ids, guidance=guidance)
+        return Denoiser(
+            unet=model.unet,
+            concat=concat,
+            tokens=tokens,
+            time_ids=time_ids,
+            guidance=guidance,
+            together=settings.guidance_together,
+        )
 
     forward = path(geometry, anchors)
     if fusion is None or fusion.weights == "forward":

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 from ..errors import InputError
-from .schedule import SIGMA_MAX, SIGMA_MIN
+from .denoiser import GuidanceShape
+from .samplers import SamplerName
+from .schedule import SIGMA_MAX, SIGMA_MIN, ScheduleName
 
 __all__ = ["SamplerSettings"]
 
@@ -17,8 +20,17 @@ class SamplerSettings:
 
     Attributes:
         steps: denoising steps.
+        sampler: "euler", first order; "heun", second order with two model calls per step; "dpmpp_2m", second
+            order with one; "dpmpp_2m_sde", the same with fresh noise in every step, drawn on the CPU. All
+            serve fusion too.
+        schedule: of the noise levels: "karras" (stock Stable Video Diffusion's), "exponential" (more steps at
+            little noise), "align_your_steps" (for about 10 steps; only with the default range of sigma).
         guidance_min: guidance at the first frame.
         guidance_max: guidance at the last frame; 1 and 1 halve the work.
+        guidance_shape: "linear" rises from the first frame to the last; "triangle" has guidance_min at both
+            ends and guidance_max in the middle, for two panoramas; "constant" is guidance_max everywhere.
+        guidance_together: run the network with and without conditioning in one batch, not one after the
+            other: the same to rounding; more memory, and faster where the device has room.
         fps: frames per second told to the model.
         motion_bucket: amount of motion told to the model, 0..255.
         noise_aug: noise added to the conditioning frames, on the -1..1 scale.
@@ -36,8 +48,12 @@ class SamplerSettings:
     """
 
     steps: int = 25
+    sampler: SamplerName = "euler"
+    schedule: ScheduleName = "karras"
     guidance_min: float = 1.0
     guidance_max: float = 3.0
+    guidance_shape: GuidanceShape = "linear"
+    guidance_together: bool = False
     fps: float = 7.0
     motion_bucket: float = 127.0
     noise_aug: float = 0.02
@@ -54,7 +70,21 @@ class SamplerSettings:
     autocast: bool = False
 
     def __post_init__(self) -> None:
+        own_range = (self.sigma_min, self.sigma_max) == (SIGMA_MIN, SIGMA_MAX)
         checks = (
+            *(
+                (name, f"one of {', '.join(get_args(choices))}", getattr(self, name) in get_args(choices))
+                for name, choices in (
+                    ("sampler", SamplerName),
+                    ("schedule", ScheduleName),
+                    ("guidance_shape", GuidanceShape),
+                )
+            ),
+            (
+                "schedule",
+                f"another with sigma_min, sigma_max other than {SIGMA_MIN} and {SIGMA_MAX:g}",
+                own_range or self.schedule != "align_your_steps",
+            ),
             ("steps", "a whole number >= 1", self.steps >= 1),
             ("guidance_min", "a finite number >= 0", 0 <= self.guidance_min < math.inf),
             ("guidance_max", "a finite number >= 0", 0 <= self.guidance_max < math.inf),
