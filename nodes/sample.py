@@ -119,6 +119,41 @@ class PantheonSampler(io.ComfyNode):
                     optional=True,
                     tooltip="From Dual-Anchor Latent Fusion, for a path that ends on a second panorama.",
                 ),
+                # Optional and behind the others: workflows made before they existed keep their values.
+                io.Combo.Input(
+                    "sampler",
+                    options=["euler", "heun", "dpmpp_2m", "dpmpp_2m_sde"],
+                    default="euler",
+                    optional=True,
+                    tooltip="euler is Stable Video Diffusion's own. heun is more exact and takes twice as "
+                    "long; dpmpp_2m is more exact at no cost; dpmpp_2m_sde adds fresh noise in every step.",
+                ),
+                io.Combo.Input(
+                    "schedule",
+                    options=["karras", "exponential", "align_your_steps"],
+                    default="karras",
+                    optional=True,
+                    tooltip="How the noise falls over the steps. karras is Stable Video Diffusion's own; "
+                    "exponential spends more steps on detail; align_your_steps is made for about 10 steps.",
+                ),
+                advanced(
+                    io.Combo.Input,
+                    "guidance_shape",
+                    options=["linear", "triangle", "constant"],
+                    default="linear",
+                    optional=True,
+                    tooltip="linear goes from guidance_min at the first frame to guidance_max at the last; "
+                    "triangle has guidance_max in the middle, for two panoramas; constant is guidance_max "
+                    "everywhere.",
+                ),
+                advanced(
+                    io.Boolean.Input,
+                    "guidance_together",
+                    default=False,
+                    optional=True,
+                    tooltip="Run the model with and without guidance in one batch: the same picture, faster "
+                    "on a graphics card that has the memory.",
+                ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The video's latents, one per frame."),
@@ -139,7 +174,8 @@ class PantheonSampler(io.ComfyNode):
         from ..pantheon_core.diffusion import SamplerSettings, generate
 
         report, show = progress_with_preview()
-        pixels = scaffold.coverage.numel()
+        batch = 2 if settings.get("guidance_together") else 1
+        pixels = batch * scaffold.coverage.numel()
         comfy.model_management.load_models_gpu(
             [model.patcher], memory_required=pixels * _BYTES_PER_PIXEL, force_full_load=True
         )

@@ -99,6 +99,9 @@ def _generate(args: argparse.Namespace, bars: Bars) -> str:
         steps=args.steps,
         guidance_min=args.guidance_min,
         guidance_max=args.guidance_max,
+        guidance_shape=args.guidance_shape,
+        sampler=args.sampler,
+        schedule=args.schedule,
         fps=walk.scaffold.trajectory.fps,
         noise_aug=args.noise_aug,
         keep_scaffold=args.keep_scaffold,
@@ -329,7 +332,10 @@ def _add_walk_arguments(verb: argparse.ArgumentParser, *, frames: int | None, he
 def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
     model = verb.add_argument_group("model")
     model.add_argument(
-        "--model", default="tiny", help="tiny (bundled), a .safetensors file or a diffusers folder"
+        "--model",
+        default="tiny",
+        help="tiny (bundled), a .safetensors file (also svd.safetensors, svd_xt.safetensors) or a diffusers "
+        "folder; default %(default)s",
     )
     model.add_argument("--device", default="cpu", help="cpu, cuda, mps; default %(default)s")
     model.add_argument("--steps", type=int, default=8, help="denoising steps; default %(default)s")
@@ -338,6 +344,24 @@ def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--guidance-max", type=float, default=1.0, help="at the last frame; default %(default)s"
+    )
+    model.add_argument(
+        "--guidance-shape",
+        choices=("linear", "triangle", "constant"),
+        default="linear",
+        help="triangle has the most in the middle; default %(default)s",
+    )
+    model.add_argument(
+        "--sampler",
+        choices=("euler", "heun", "dpmpp_2m", "dpmpp_2m_sde"),
+        default="euler",
+        help="default %(default)s",
+    )
+    model.add_argument(
+        "--schedule",
+        choices=("karras", "exponential", "align_your_steps"),
+        default="karras",
+        help="of the noise; default %(default)s",
     )
     model.add_argument(
         "--noise-aug", type=float, default=0.02, help="noise on the scaffold; default %(default)s"

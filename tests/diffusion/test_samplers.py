@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -42,6 +44,20 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def test_all_names_have_samplers() -> None:
     assert set(SAMPLERS) == set(NAMES)
+
+
+@pytest.mark.parametrize("path", ["nodes/sample.py", "pantheon_core/cli.py"])
+def test_nodes_and_command_line_offer_all_names(path: str) -> None:
+    """They spell the names out, to start without the sampling code."""
+    tree = ast.parse((Path(__file__).parents[2] / path).read_text(encoding="utf-8"))
+    offered = {
+        tuple(ast.literal_eval(keyword.value))
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        for keyword in call.keywords
+        if keyword.arg in ("options", "choices") and isinstance(keyword.value, ast.List | ast.Tuple)
+    }
+    assert {get_args(names) for names in (SamplerName, ScheduleName, GuidanceShape)} <= offered
 
 
 @pytest.mark.parametrize("schedule", get_args(ScheduleName))
