@@ -14,6 +14,7 @@ from . import (
     scaffold,
     synthetic,
     trajectory,
+    trajectory_files,
     video,
     viewer,
 )
@@ -35,6 +36,8 @@ class PantheonExtension(ComfyExtension):
             synthetic.SyntheticPanoramas,
             reconstruct.Build3DCache,
             trajectory.TrajectoryFromKeyframes,
+            trajectory_files.PantheonLoadTrajectory,
+            trajectory_files.PantheonSaveTrajectory,
             scaffold.RenderERPScaffold,
             model.PantheonModelLoader,
             fusion.DualAnchorLatentFusion,

@@ -18,6 +18,9 @@ from .types import LoadedModel
 
 BUNDLED = "pantheon-tiny (bundled)"
 _BUNDLED_WEIGHTS = "pantheon_tiny"
+_CHECKPOINTS = "checkpoints/"
+"""Choices with this prefix lie in the host's own folder of checkpoints."""
+
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -25,6 +28,12 @@ def _diffusers_folders() -> list[str]:
     """Folders in the model folder that hold a diffusers model: unet/, vae/, image_encoder/."""
     roots = [Path(root) for root in folder_paths.get_folder_paths(MODEL_FOLDER)]
     return sorted(path.parent.name + "/" for root in roots for path in root.glob("*/unet") if path.is_dir())
+
+
+def _stable_video_diffusion() -> list[str]:
+    """Stability's single files among the host's checkpoints."""
+    names = folder_paths.get_filename_list("checkpoints")
+    return [_CHECKPOINTS + n for n in names if "svd" in n.lower() and n.endswith(".safetensors")]
 
 
 def _choices() -> list[str]:
@@ -36,7 +45,7 @@ def _choices() -> list[str]:
         if folders
         else files
     )
-    return [BUNDLED, *files, *folders]
+    return [BUNDLED, *files, *folders, *_stable_video_diffusion()]
 
 
 def _locate(name: str) -> Path:
@@ -50,6 +59,8 @@ def _locate(name: str) -> Path:
 
     if name == BUNDLED:
         return weights_path(_BUNDLED_WEIGHTS)
+    if name.startswith(_CHECKPOINTS):
+        return Path(folder_paths.get_full_path_or_raise("checkpoints", name.removeprefix(_CHECKPOINTS)))
     if name.endswith("/"):
         for root in folder_paths.get_folder_paths(MODEL_FOLDER):
             if (Path(root) / name).is_dir():
@@ -78,7 +89,7 @@ class PantheonModelLoader(io.ComfyNode):
             display_name="Load Pantheon Model",
             description="Loads the video model that paints the scaffold. The bundled pantheon-tiny is "
             "small and was trained on made-up scenes only: it shows how everything works. Own checkpoints "
-            "go to models/pantheon360.",
+            "go to models/pantheon360; Stable Video Diffusion is taken from models/checkpoints.",
             search_aliases=["svd", "stable video diffusion", "checkpoint", "pantheon360"],
             inputs=[
                 io.Combo.Input(
@@ -86,7 +97,8 @@ class PantheonModelLoader(io.ComfyNode):
                     options=_choices(),
                     default=BUNDLED,
                     tooltip="The bundled model, a .safetensors file made by this project, or a folder in "
-                    "diffusers' layout (unet, vae, image_encoder), both in models/pantheon360.",
+                    "diffusers' layout (unet, vae, image_encoder), both in models/pantheon360; or Stable "
+                    "Video Diffusion as one file (svd.safetensors, svd_xt.safetensors) in models/checkpoints.",
                 ),
                 io.Combo.Input(
                     "dtype",
@@ -107,7 +119,8 @@ class PantheonModelLoader(io.ComfyNode):
         try:
             _locate(checkpoint)
         except FileNotFoundError:
-            folder = folder_paths.get_folder_paths(MODEL_FOLDER)[0]
+            kind = "checkpoints" if checkpoint.startswith(_CHECKPOINTS) else MODEL_FOLDER
+            folder = folder_paths.get_folder_paths(kind)[0]
             return f"The checkpoint '{checkpoint}' is not in {folder}. Put it there and press R to refresh."
         except BackendUnavailableError as error:
             return str(error)
