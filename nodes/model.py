@@ -98,7 +98,8 @@ class PantheonModelLoader(io.ComfyNode):
                     default=BUNDLED,
                     tooltip="The bundled model, a .safetensors file made by this project, or a folder in "
                     "diffusers' layout (unet, vae, image_encoder), both in models/pantheon360; or Stable "
-                    "Video Diffusion as one file (svd.safetensors, svd_xt.safetensors) in models/checkpoints.",
+                    "Video Diffusion as one file (svd.safetensors or svd_xt.safetensors) in "
+                    "models/checkpoints.",
                 ),
                 io.Combo.Input(
                     "dtype",
