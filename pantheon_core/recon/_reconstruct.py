@@ -18,6 +18,11 @@ BACKENDS: dict[str, str] = {
     "tiny": "tiny:TinyBackend",
     "given": "given:GivenBackend",
     "synthetic": "synthetic:SyntheticBackend",
+    "depth_anything_v2": "transformers_depth:DepthAnythingV2Backend",
+    "depth_anything_v2_indoor": "transformers_depth:DepthAnythingV2IndoorBackend",
+    "depth_anything_v2_outdoor": "transformers_depth:DepthAnythingV2OutdoorBackend",
+    "depth_pro": "transformers_depth:DepthProBackend",
+    "zoedepth": "transformers_depth:ZoeDepthBackend",
 }
 """Name -> "module:class" in this package; a module is imported when its backend is asked for."""
 

@@ -209,6 +209,24 @@ def test_metric_views_keep_the_typical_scale() -> None:
     torch.testing.assert_close(fused.report.scale.float(), factor, rtol=0.02, atol=0)
 
 
+def test_affine_views_that_contradict_each_other_stay_upright() -> None:
+    """What is no affine function of depth: constants alone would explain it by turning views over."""
+    values = views_of(VIEWS, "inverse_distance")
+    fused = fuse_crops(
+        CropDepths(
+            values=torch.full_like(values, 0.3),
+            rotations=VIEWS,
+            fov_x=FOV,
+            quantity="inverse_z",
+            freedom="affine",
+        ),
+        HEIGHT,
+    )
+    assert fused.report.used.all()
+    assert (fused.report.scale > 0).all()
+    assert fused.valid.all()
+
+
 def test_affine_unit_is_the_median_distance() -> None:
     values = hidden(views_of(VIEWS, "inverse_z"), affine=True)[0]
     fused = fuse_crops(

@@ -16,8 +16,9 @@ from ._types import CropDepths, FusionSettings, Overlap
 
 __all__ = ["Alignment", "align"]
 
-# Pulls constants to zero where the overlaps say nothing about them; per unit of sample weight.
-_RIDGE = 1e-5
+# Pulls constants to zero where the overlaps say nothing about them; per unit of sample weight. Views that
+# contradict each other can be "explained" by turning one over; then constants are trusted less and less.
+_RIDGES = (1e-5, 1e-3, 1e-1, 1e3)
 # Differences below this are noise that no weight needs to tell apart (log distance).
 _FLOOR = 0.01
 
@@ -149,25 +150,12 @@ def _affine(
         own = pairs.value[pairs.view == member]
         unit[member] = own.abs().median().clamp(min=1e-12) if len(own) else 1.0
     value = pairs.value / unit[pairs.view]
-    sign = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     columns = torch.cat((pairs.view, pairs.view + count))  # (4, P): two factors, two constants
     entries = torch.cat((value * pairs.factor, pairs.factor))
-    mean = torch.ones_like(pairs.weight)
-    weight = pairs.weight
     theta = torch.zeros(2 * count, dtype=torch.float64)
-    both = torch.cat((members, members + count))
-    for _ in range(iterations):
-        relative = entries / mean
-        # noise is added to the value, so what is very far is known badly
-        matter = weight * (mean / (mean + 0.2 * mean.median())) ** 2
-        new = _fixed_mean(columns, relative, sign.repeat(2, 1), matter, both, count)
-        x = (new[columns] * entries).reshape(2, 2, -1).sum(0)
-        middle = x.mean(0)
-        mean = middle.clamp(min=0.02 * float(middle.median().abs().clamp(min=1e-12)))
-        weight = _robust((x[0] - x[1]) / mean, pairs.weight)
-        change = float((new - theta).abs().max() / new.abs().max())
-        theta = new
-        if change < 1e-7:
+    for ridge in _RIDGES:
+        theta = _fit_affine(pairs.weight, columns, entries, members, iterations, ridge)
+        if bool((theta[members] > 0).all()):
             break
     scale, shift = scale.clone(), shift.clone()
     scale[members] = theta[members] / unit[members]
@@ -175,11 +163,37 @@ def _affine(
     return scale, shift
 
 
+def _fit_affine(
+    trust: Tensor, columns: Tensor, entries: Tensor, members: Tensor, iterations: int, ridge: float
+) -> Tensor:
+    """(2V,) factors and constants of the members, in the views' own units."""
+    count = int(columns[2, 0] - columns[0, 0])
+    sign = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]], dtype=torch.float64)
+    both = torch.cat((members, members + count))
+    mean, weight = torch.ones_like(trust), trust
+    theta = torch.zeros(2 * count, dtype=torch.float64)
+    for _ in range(iterations):
+        relative = entries / mean
+        # noise is added to the value, so what is very far is known badly
+        matter = weight * (mean / (mean + 0.2 * mean.median())) ** 2
+        new = _fixed_mean(columns, relative, sign, matter, both, ridge)
+        x = (new[columns] * entries).reshape(2, 2, -1).sum(0)
+        middle = x.mean(0)
+        mean = middle.clamp(min=0.02 * float(middle.median().abs().clamp(min=1e-12)))
+        weight = _robust((x[0] - x[1]) / mean, trust)
+        change = float((new - theta).abs().max() / new.abs().max())
+        theta = new
+        if change < 1e-7:
+            break
+    return theta
+
+
 def _fixed_mean(
-    columns: Tensor, entries: Tensor, sign: Tensor, weight: Tensor, members: Tensor, count: int
+    columns: Tensor, entries: Tensor, sign: Tensor, weight: Tensor, members: Tensor, ridge: float
 ) -> Tensor:
     """Minimise the sum of weight · (Σ sign entry θ)² at Σ weight · Σ entry θ = 2 Σ weight; (2V,)."""
-    size = 2 * count
+    size = 2 * int(columns[2, 0] - columns[0, 0])
+    count = size // 2
     rows = entries * sign
     matrix = torch.zeros(size * size, dtype=torch.float64)
     mean = torch.zeros(size, dtype=torch.float64)
@@ -188,7 +202,7 @@ def _fixed_mean(
         for b in range(4):
             matrix.index_add_(0, columns[a] * size + columns[b], weight * rows[a] * rows[b])
     matrix = matrix.reshape(size, size)
-    matrix[range(count, size), range(count, size)] += _RIDGE * weight.sum() / len(members)
+    matrix[range(count, size), range(count, size)] += ridge * weight.sum() / len(members)
     part = matrix[members][:, members]
     # a trace of the identity keeps the exact case, whose matrix is singular along the solution, solvable
     part = part + 1e-12 * part.diagonal().mean() * torch.eye(len(members), dtype=torch.float64)
