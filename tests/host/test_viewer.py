@@ -151,6 +151,10 @@ class Page:
         self.page.screenshot(path=ARTIFACTS / f"{name}.png")
 
 
+# For what does not depend on how the host draws its nodes.
+once = pytest.mark.parametrize("shown", ["classic"], indirect=True)
+
+
 def close(colour, expected, tolerance=12):
     return np.abs(np.asarray(colour) - expected).max() <= tolerance
 
@@ -207,6 +211,7 @@ def test_every_direction_shows_its_colour(shown):
     assert shown.problems == []
 
 
+@once
 def test_wipe_compares_two(shown):
     shown.press("one", "Look to the front (1)")
     negative = 255 - np.array(RED)
@@ -217,6 +222,7 @@ def test_wipe_compares_two(shown):
     shown.choose("one", "What to compare", "wipe")
 
 
+@once
 def test_projections_show_the_whole_sphere(shown):
     shown.choose("one", "What to compare", "left")
     shown.choose("one", "Projection", "flat")
@@ -240,6 +246,7 @@ def test_projections_show_the_whole_sphere(shown):
     assert shown.problems == []
 
 
+@once
 def test_no_line_where_the_panorama_closes(shown):
     """The seam in the middle of the view looks as the same place does where the picture has no edge."""
     shown.press("two", "Look back (3)")
@@ -330,6 +337,7 @@ def test_full_screen_is_a_dialog(shown):
     assert shown.problems == []
 
 
+@once
 def test_snapshot_is_a_png_of_the_view(shown, tmp_path):
     shown.choose("one", "What to compare", "left")
     shown.press("one", "Look to the right (2)")
@@ -343,6 +351,7 @@ def test_snapshot_is_a_png_of_the_view(shown, tmp_path):
     shown.choose("one", "What to compare", "wipe")
 
 
+@once
 def test_one_context_for_all_and_it_comes_back_when_lost(shown):
     assert shown.page.evaluate("() => counted.contexts.length") - shown.contexts_before <= 1
     ours = "counted.contexts.at(-1)"
@@ -420,3 +429,28 @@ def test_nothing_or_a_flat_picture_is_refused_in_a_sentence(host):
     assert "connect a panorama" in host.run({"1": node}).error
     node["inputs"]["images"] = ["2", 0]
     assert "twice as wide as high" in host.run({"1": node, "2": load}).error
+
+
+def test_a_video_file_is_looked_at_where_it_lies(host):
+    """No frame of it is decoded or written again; one made in the graph gets a file of its own."""
+    import torch
+
+    from pantheon_core.video import video_info, write_video
+
+    write_video(host.base / "input" / "viewer_clip.mp4", torch.rand(3, 3, 64, 128), fps=5)
+    prompt = {
+        "load": {"class_type": "LoadVideo", "inputs": {"file": "viewer_clip.mp4"}},
+        "parts": {"class_type": "GetVideoComponents", "inputs": {"video": ["load", 0]}},
+        "made": {"class_type": "CreateVideo", "inputs": {"images": ["parts", 0], "fps": 5.0}},
+        "view": {
+            "class_type": "PantheonPreview360",
+            "inputs": {"images": ["load", 0], "compare": ["made", 0], "fps": 30.0},
+        },
+    }
+    result = host.run(prompt)
+    assert result.ok, result.error
+    given, made = result.outputs["view"]["pantheon_360"]
+    assert (given["folder"], given["subfolder"], given["file"]) == ("input", "", "viewer_clip.mp4")
+    assert (made["folder"], made["kind"], made["spherical"]) == ("temp", "video", True)
+    info = video_info(host.base / made["folder"] / made["subfolder"] / made["file"])
+    assert (info.width, info.height, info.frames, float(info.fps)) == (128, 64, 3, 5.0)

@@ -76,7 +76,14 @@ test("a drag moves what is in the middle with the pointer", () => {
 });
 
 test("the six directions are the six axes", () => {
-  const axes = { front: [0, 0, 1], right: [1, 0, 0], back: [0, 0, -1], left: [-1, 0, 0], up: [0, -1, 0], down: [0, 1, 0] };
+  const axes = {
+    front: [0, 0, 1],
+    right: [1, 0, 0],
+    back: [0, 0, -1],
+    left: [-1, 0, 0],
+    up: [0, -1, 0],
+    down: [0, 1, 0],
+  };
   for (const [name, [yaw, pitch]] of Object.entries(DIRECTIONS)) near(forward(look(yaw, pitch)), axes[name]);
 });
 

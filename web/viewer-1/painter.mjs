@@ -8,8 +8,8 @@ import { FRAGMENT, VERTEX } from "./shaders.mjs";
 import { flatScale, halfHeight, rotation } from "./view.mjs";
 
 const PROJECTION_NUMBERS = { rectilinear: 0, planet: 1, flat: 2 };
-const UNIFORMS =
-  "left right size projection world_camera half_height flat_centre flat_step split stretch grid pixel_ratio accent";
+const UNIFORMS = `left right size projection world_camera half_height flat_centre flat_step wraps split stretch grid
+  pixel_ratio accent`;
 const GROW_STEP = 128;
 
 /** @type {Painter | null} */
@@ -86,7 +86,7 @@ class Painter {
     }
     gl.useProgram(program);
     this.places = Object.fromEntries(
-      UNIFORMS.split(" ").map((name) => [name, gl.getUniformLocation(program, `u_${name}`)]),
+      UNIFORMS.split(/\s+/).map((name) => [name, gl.getUniformLocation(program, `u_${name}`)]),
     );
     gl.uniform1i(this.places.left, 0);
     gl.uniform1i(this.places.right, 1);
@@ -192,7 +192,8 @@ class Painter {
     gl.uniform1f(at.half_height, halfHeight(view, projection));
     const [u, v] = flatSteps(scene, width, height);
     gl.uniform2f(at.flat_step, u, v);
-    gl.uniform2f(at.flat_centre, scene.spherical ? view.yaw / 360 + 0.5 : 0.5, 0.5 - view.pitch / 180);
+    gl.uniform2f(at.flat_centre, view.yaw / 360 + 0.5, 0.5 - view.pitch / 180);
+    gl.uniform1i(at.wraps, scene.spherical ? 1 : 0);
     gl.uniform1f(at.split, scene.split);
     gl.uniform1f(at.stretch, this.stretch);
     gl.uniform1f(at.grid, scene.grid ? 1 : 0);

@@ -45,7 +45,6 @@ export class Panel {
     this.gyro = key(text("gyro"), icon("device"), () => viewer.toggleGyro());
     this.snapshot = key(text("snapshot"), icon("camera"), () => viewer.saveSnapshot());
     this.full = key(text("enter"), icon("full"), () => viewer.toggleFull());
-    this.full.classList.add("p360-last");
     this.snapshot.classList.add("p360-push");
     const all = [this.projection, this.views, this.compare, this.grid, this.gyro, this.snapshot, this.full];
     return make("div", { class: "p360-bar" }, ...all);

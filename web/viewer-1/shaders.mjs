@@ -21,6 +21,7 @@ uniform mat3 u_world_camera;
 uniform float u_half_height;  // tangent, see halfHeight in view.mjs
 uniform vec2 u_flat_centre;   // texture coordinates
 uniform vec2 u_flat_step;     // texture coordinates per pixel
+uniform bool u_wraps;         // the picture goes on at its other edge
 uniform float u_split;        // left of it A, right of it B; fraction of the width
 uniform float u_stretch;      // how much longer than wide a texel's footprint may be
 uniform float u_grid;         // 0 none, 1 shown
@@ -54,7 +55,7 @@ void main() {
     uv = u_flat_centre + offset;
     dx = vec2(u_flat_step.x, 0.0);
     dy = vec2(0.0, u_flat_step.y);
-    inside = abs(offset.x) <= 0.5 && abs(uv.y - 0.5) <= 0.5;
+    inside = abs(u_wraps ? offset.x : uv.x - 0.5) <= 0.5 && abs(uv.y - 0.5) <= 0.5;
   } else {
     vec2 q = (2.0 * pixel - u_size) / u_size.y * u_half_height;
     vec3 ray = u_projection == PLANET ? vec3(2.0 * q, 1.0 - dot(q, q)) : vec3(q, 1.0);

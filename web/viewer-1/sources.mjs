@@ -53,8 +53,9 @@ class ImageSource {
     const painter = getPainter();
     if (painter && !painter.lost && !this.dropped && generation === painter.generation) {
       this.picture = painter.upload(this.picture, bitmap, bitmap.width, bitmap.height, this.wraps);
-      this.status = { state: "ready" };
     }
+    // Where the context was lost meanwhile, the next drawing fetches the picture once more.
+    this.status = { state: "ready" };
     bitmap.close();
   }
 

@@ -1,7 +1,8 @@
 // @ts-check
-/** Every word that the viewer shows. Translations lie in `locales/<language>/main.json` under `pantheon360`. */
+/** Every word that the viewer shows. `locales/en/main.json` has the same words for translators (a test compares);
+ * other languages are read from the host, under `pantheon360.viewer`. */
 
-const ENGLISH = {
+export const ENGLISH = {
   empty: "Run the graph to see the panorama here.",
   loading: "Loading …",
   gone: "The file of this result is gone. Run the graph again to see it.",

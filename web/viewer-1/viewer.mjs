@@ -209,11 +209,16 @@ export class Viewer {
     const { view, projection, spherical, grid } = this;
     const sides = { wipe: this.split, left: 2, right: -1 };
     const split = this.entries.length > 1 ? sides[this.compare] : 2;
-    return { left, right, split, view, projection, spherical, grid, accent: grid ? this.accent : [1, 1, 1], pixelRatio };
+    const accent = grid ? this.accent : [1, 1, 1];
+    return { left, right, split, view, projection, spherical, grid, accent, pixelRatio };
   }
 
   setView(change) {
-    this.views[this.projection] = limited({ ...this.view, ...change }, this.projection);
+    const view = limited({ ...this.view, ...change }, this.projection);
+    // A picture that does not go round is moved no further than its edges.
+    const reach = 180 - view.fov;
+    if (!this.spherical) view.yaw = Math.min(reach, Math.max(-reach, view.yaw));
+    this.views[this.projection] = view;
     this.invalidate();
   }
 
