@@ -16,9 +16,12 @@ from ._types import CropDepths, FusionSettings, Overlap
 
 __all__ = ["Alignment", "align"]
 
-# Pulls constants to zero where the overlaps say nothing about them; per unit of sample weight. Views that
-# contradict each other can be "explained" by turning one over; then constants are trusted less and less.
-_RIDGES = (1e-5, 1e-3, 1e-1, 1e3)
+# Constants are pulled to zero by the square of what the views contradict each other, times this, per unit of
+# sample weight: exact views decide alone, and errors of the views are not explained away by constants.
+_PRIOR = 60.0
+_PRIOR_FLOOR = 1e-6
+# Views that contradict each other much can be "explained" by turning one over; then the pull is raised.
+_CAUTION = (1.0, 30.0, 1e3, 1e8)
 # Differences below this are noise that no weight needs to tell apart (log distance).
 _FLOOR = 0.01
 
@@ -153,8 +156,8 @@ def _affine(
     columns = torch.cat((pairs.view, pairs.view + count))  # (4, P): two factors, two constants
     entries = torch.cat((value * pairs.factor, pairs.factor))
     theta = torch.zeros(2 * count, dtype=torch.float64)
-    for ridge in _RIDGES:
-        theta = _fit_affine(pairs.weight, columns, entries, members, iterations, ridge)
+    for caution in _CAUTION:
+        theta = _fit_affine(pairs.weight, columns, entries, members, iterations, caution)
         if bool((theta[members] > 0).all()):
             break
     scale, shift = scale.clone(), shift.clone()
@@ -164,7 +167,7 @@ def _affine(
 
 
 def _fit_affine(
-    trust: Tensor, columns: Tensor, entries: Tensor, members: Tensor, iterations: int, ridge: float
+    trust: Tensor, columns: Tensor, entries: Tensor, members: Tensor, iterations: int, caution: float
 ) -> Tensor:
     """(2V,) factors and constants of the members, in the views' own units."""
     count = int(columns[2, 0] - columns[0, 0])
@@ -172,7 +175,10 @@ def _fit_affine(
     both = torch.cat((members, members + count))
     mean, weight = torch.ones_like(trust), trust
     theta = torch.zeros(2 * count, dtype=torch.float64)
+    key = (columns[0] * count + columns[1]).unique(return_inverse=True)[1]
+    contradiction = 0.0
     for _ in range(iterations):
+        ridge = caution * (_PRIOR_FLOOR + _PRIOR * contradiction)
         relative = entries / mean
         # noise is added to the value, so what is very far is known badly
         matter = weight * (mean / (mean + 0.2 * mean.median())) ** 2
@@ -180,12 +186,22 @@ def _fit_affine(
         x = (new[columns] * entries).reshape(2, 2, -1).sum(0)
         middle = x.mean(0)
         mean = middle.clamp(min=0.02 * float(middle.median().abs().clamp(min=1e-12)))
-        weight = _robust((x[0] - x[1]) / mean, trust)
+        residual = (x[0] - x[1]) / mean
+        weight = _robust(residual, trust)
+        contradiction = _contradiction(residual, weight, key)
         change = float((new - theta).abs().max() / new.abs().max())
         theta = new
         if change < 1e-7:
             break
     return theta
+
+
+def _contradiction(residual: Tensor, weight: Tensor, key: Tensor) -> float:
+    """Mean square of what is left of each pair of views on average; the noise of pixels averages out."""
+    total = torch.zeros(int(key.max()) + 1, dtype=torch.float64)
+    mean = total.index_add(0, key, weight * residual)
+    total = total.index_add(0, key, weight)
+    return float((mean.square() / total.clamp(min=1e-12)).sum() / total.sum())
 
 
 def _fixed_mean(
