@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from ..cache import PointCache
 from ..errors import InputError
+from ._bends import color_bends
 
 __all__ = [
     "BLEND_DEPTH",
@@ -24,7 +24,6 @@ __all__ = [
     "Part",
     "RenderedFrame",
     "Scene",
-    "direction_tables",
     "prepare",
 ]
 
@@ -45,7 +44,8 @@ class RenderedFrame:
     """One frame of the scaffold.
 
     Attributes:
-        rgb: (3, H, W) float32 0..1, 0 in holes.
+        rgb: (3, H, W) float32 0..1, 0 in holes. Where surfaces at different depths or a surface and the sky
+            meet, it is the mean over the pixel's quarters; all else is what the pixel's centre shows.
         distance: (H, W) float32 along the ray, in the cache's unit; 0 in holes and on the sky.
         coverage: (H, W) bool, True where the cache shows a surface, a point or the sky.
         anchor: (H, W) int16, the anchor whose point is seen; -1 in holes and on the sky.
@@ -64,6 +64,7 @@ class Part:
     Attributes:
         triangles: (M, 3) int32, their front turned to the anchor.
         edge: (M,) uint8, 1 where a triangle only hides.
+        bend: (M, 3, 3) int8, how the colour bends along the sides, see `color_bends`.
         bare: (K,) int32, points drawn as caps: those that no surface shows, and the rims of surfaces.
         bare_scale: (K,) radius of the cap in pixels of the frame or of the source, the larger.
         bare_radius: (K,) one source pixel's width at the point, in the cache's unit; 0 where unknown.
@@ -72,6 +73,7 @@ class Part:
 
     triangles: Tensor
     edge: Tensor
+    bend: Tensor
     bare: Tensor
     bare_scale: Tensor
     bare_radius: Tensor
@@ -114,6 +116,7 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
     rim = torch.zeros_like(covered)
     if cache.anchor_pixel_angle is not None:
         rim = _rim(triangles[edge == 0].long(), covered)
+    bend = color_bends(cache, points, triangles, covered & ~rim)
     bare = (~covered | rim).nonzero()[:, 0]
     scale = torch.where(rim[bare], RIM_SCALE, CAP_SCALE).float()
     of = anchor[bare].long()
@@ -126,7 +129,7 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
         points=points,
         colors=cache.colors.to(device).contiguous(),
         anchor=anchor,
-        parts=_parts(triangles, edge, (bare.to(torch.int32), scale, radius), anchor, centers),
+        parts=_parts((triangles, edge, bend), (bare.to(torch.int32), scale, radius), anchor, centers),
         sky_rgb=None if sky is None else sky.rgb.to(device).float().contiguous(),
         sky_mask=None if sky is None else sky.mask.to(device).contiguous(),
     )
@@ -145,18 +148,24 @@ def _rim(triangles: Tensor, covered: Tensor) -> Tensor:
 
 
 def _parts(
-    triangles: Tensor, edge: Tensor, caps: tuple[Tensor, Tensor, Tensor], anchor: Tensor, centers: Tensor
+    surface: tuple[Tensor, Tensor, Tensor],
+    caps: tuple[Tensor, Tensor, Tensor],
+    anchor: Tensor,
+    centers: Tensor,
 ) -> tuple[Part, ...]:
     """One part for every anchor; a cloud without a surface, or of one anchor, is drawn whole.
 
-    `caps` are numbers, scales and radii of the points drawn as caps.
+    `surface` is triangles, edge flags and bends; `caps` are numbers, scales and radii of the points drawn as
+    caps.
     """
+    triangles, edge, bend = surface
     bare, scale, radius = caps
     if len(centers) == 1 or not len(triangles):
         return (
             Part(
                 triangles=triangles,
                 edge=edge,
+                bend=bend,
                 bare=bare,
                 bare_scale=scale,
                 bare_radius=radius,
@@ -171,6 +180,7 @@ def _parts(
             part = Part(
                 triangles=triangles[mine],
                 edge=edge[mine],
+                bend=bend[mine],
                 bare=bare[my_bare],
                 bare_scale=scale[my_bare],
                 bare_radius=radius[my_bare],
@@ -187,13 +197,3 @@ def _face_anchor(points: Tensor, triangles: Tensor, centers: Tensor, anchor: Ten
     away = (torch.linalg.cross(b - a, c - a) * sight).sum(-1) < 0
     swapped = triangles[:, [0, 2, 1]]
     return torch.where(away[:, None], swapped, triangles).to(torch.int32).contiguous()
-
-
-def direction_tables(height: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """((W, 2) sin and cos of the columns' longitudes, (H, 2) sin and cos of the rows' latitudes), float32."""
-    width = 2 * height
-    lon = ((torch.arange(width, dtype=torch.float64) + 0.5) / width - 0.5) * (2 * math.pi)
-    lat = (0.5 - (torch.arange(height, dtype=torch.float64) + 0.5) / height) * math.pi
-    columns = torch.stack((lon.sin(), lon.cos()), -1)
-    rows = torch.stack((lat.sin(), lat.cos()), -1)
-    return columns.float().to(device), rows.float().to(device)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..geometry import sample_erp
 from ._layers import BACK, Layer, blend_layers
+from ._samples import Samples, direction_tables, every_pixel, mix_samples, quarters, silhouettes
 from ._scene import (
     BLEND_DEPTH,
     CAP_CORE,
@@ -21,7 +23,6 @@ from ._scene import (
     Part,
     RenderedFrame,
     Scene,
-    direction_tables,
 )
 
 __all__ = ["TorchRenderer"]
@@ -35,17 +36,41 @@ class TorchRenderer:
     """Frames of one scene."""
 
     def __init__(self, scene: Scene, height: int) -> None:
-        self._scene = scene
-        self._height, self._width = height, 2 * height
-        columns, rows = direction_tables(height, scene.points.device)
-        (sx, cx), (sy, cy) = columns.unbind(-1), rows[:, None].unbind(-1)
-        self._rays = torch.stack((cy * sx, (-sy).expand(height, 2 * height), cy * cx), -1).reshape(-1, 3)
+        self._scene, self._height = scene, height
+        self._painter = _Painter(scene, every_pixel(height, scene.points.device))
 
     @torch.no_grad()
     def __call__(self, T_world_cam: Tensor) -> RenderedFrame:
         """Render from a (4, 4) camera."""
-        scene, height, width = self._scene, self._height, self._width
-        pose = T_world_cam.detach().to(scene.points)
+        height, shape = self._height, (self._height, 2 * self._height)
+        pose = T_world_cam.detach().to(self._scene.points)
+        layer = self._painter.paint(pose)
+        chosen = silhouettes(layer, height)
+        if bool(chosen.any()):
+            mix_samples(layer, chosen, _Painter(self._scene, quarters(chosen, height)).paint(pose))
+        return RenderedFrame(
+            rgb=layer.rgb.view(3, *shape),
+            distance=layer.distance.view(shape),
+            coverage=layer.coverage.view(shape),
+            anchor=layer.anchor.clamp_min(-1).view(shape),
+        )
+
+
+class _Painter:
+    """One set of samples of a scene; its pixels are those of the samples' fine grid."""
+
+    def __init__(self, scene: Scene, samples: Samples) -> None:
+        self._scene, self._samples = scene, samples
+        self._height, self._width = samples.height * samples.zoom, 2 * samples.height * samples.zoom
+        columns, rows = direction_tables(self._height, scene.points.device)
+        where = samples.where.long()
+        (sx, cx), (sy, cy) = columns[where % self._width].unbind(-1), rows[where // self._width].unbind(-1)
+        self._rays = torch.stack((cy * sx, -sy, cy * cx), -1)
+        self._sums = _box_sums(samples) if samples.zoom > 1 else None
+
+    def paint(self, pose: Tensor) -> Layer:
+        """All parts and the sky, from a (4, 4) camera."""
+        scene = self._scene
         cam = (scene.points - pose[:3, 3]) @ pose[:3, :3]
         pixel = self._pixels(cam)
         sources = [(part.center - pose[:3, 3]) @ pose[:3, :3] for part in scene.parts]
@@ -55,16 +80,11 @@ class TorchRenderer:
         layer = blend_layers(layers, scene.parts, pose[:3, 3])
         if scene.sky_rgb is not None and scene.sky_mask is not None:
             self._sky(pose[:3, :3], layer)
-        return RenderedFrame(
-            rgb=layer.rgb.view(3, height, width),
-            distance=layer.distance.view(height, width),
-            coverage=layer.coverage.view(height, width),
-            anchor=layer.anchor.clamp_min(-1).view(height, width),
-        )
+        return layer
 
     def _layer(self, part: Part, cam: Tensor, pixel: Tensor, source: Tensor) -> Layer:
         """Surface and bare points of one part."""
-        keys = torch.full((self._height * self._width,), _EMPTY, dtype=torch.int64, device=cam.device)
+        keys = torch.full((len(self._rays),), _EMPTY, dtype=torch.int64, device=cam.device)
         for first in range(0, len(part.triangles), _TRIANGLES):
             self._raster(part, (cam, pixel, source), first, keys)
         layer = self._surface(part, cam, keys)
@@ -79,9 +99,9 @@ class TorchRenderer:
         return torch.stack((px, (0.5 - lat / math.pi) * self._height - 0.5), -1)
 
     def _expand(self, box: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """(M, 4) inclusive boxes x0, x1, y0, y1 -> (index of the box, pixel number), in bounded blocks."""
+        """(M, 4) inclusive boxes x0, x1, y0, y1 -> (index of the box, sample number), in bounded blocks."""
         wide = (box[:, 1] - box[:, 0] + 1).clamp_min(0)
-        count = wide * (box[:, 3] - box[:, 2] + 1).clamp_min(0)
+        count = wide * (box[:, 3] - box[:, 2] + 1).clamp_min(0) * self._reached(box)
         which = count.nonzero()[:, 0]
         end = count[which].cumsum(0)
         total = int(end[-1]) if len(end) else 0
@@ -92,7 +112,27 @@ class TorchRenderer:
             local = pair - (end[slot] - count[item])
             x = (box[item, 0] + local % wide[item]) % self._width
             y = box[item, 2] + torch.div(local, wide[item], rounding_mode="floor")
-            yield item, y * self._width + x
+            if self._sums is None:
+                yield item, y * self._width + x
+                continue
+            zoom = self._samples.zoom
+            slot = self._samples.slot[y // zoom * self._samples.height * 2 + x // zoom].long()
+            here = slot >= 0
+            yield item[here], (slot * zoom * zoom + y % zoom * zoom + x % zoom)[here]
+
+    def _reached(self, box: Tensor) -> Tensor:
+        """(M,) bool: boxes that are not empty and hold samples."""
+        some = (box[:, 1] >= box[:, 0]) & (box[:, 3] >= box[:, 2])
+        if self._sums is None:
+            return some
+        zoom, width = self._samples.zoom, 2 * self._samples.height
+        first = torch.div(box[:, 0], zoom, rounding_mode="floor")
+        last = torch.div(box[:, 1], zoom, rounding_mode="floor")
+        x0 = first % width
+        x1 = (x0 + last - first + 1).clamp(0, 2 * width)
+        y0, y1 = box[:, 2].clamp_min(0) // zoom, box[:, 3].clamp_min(0) // zoom + 1
+        total = self._sums[y1, x1] - self._sums[y0, x1] - self._sums[y1, x0] + self._sums[y0, x0]
+        return some & (total > 0)
 
     def _triangle_box(self, pixel: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         """((M, 4) boxes, (M,) bool: winds around a pole, so that the box is not final)."""
@@ -129,8 +169,7 @@ class TorchRenderer:
         box, around = self._triangle_box(pixel, corners)
         if bool(around.any()):
             box[around] = self._pole_box(cam, corners[around], box[around])
-        reach = (box[:, 1] >= box[:, 0]) & (box[:, 3] >= box[:, 2])
-        number = reach.nonzero()[:, 0]
+        number = self._reached(box).nonzero()[:, 0]
         corners, box = corners[number], box[number]
         number = number + first
         normals, plane, det = _planes(cam, corners)
@@ -187,8 +226,11 @@ class TorchRenderer:
         hit, t, corners, normals = hit[solid], t[solid], corners[solid], normals[solid]
         weight = (normals * self._rays[hit][:, None]).sum(-1).clamp_min(0)
         color = scene.colors[corners].float()
-        mixed = (weight[..., None] * color).sum(1) / (weight.sum(-1, keepdim=True) * 255)
-        layer.rgb[:, hit] = mixed.T
+        whole = weight.sum(-1, keepdim=True)
+        sides = weight[:, [1, 2, 0]] * weight[:, [2, 0, 1]]
+        straight = (weight[..., None] * color).sum(1)
+        bent = (sides[..., None] * part.bend[face[solid]]).sum(1)
+        layer.rgb[:, hit] = ((straight + bent / whole) / (whole * 255)).clamp(0, 1).T
         layer.distance[hit] = t
         layer.coverage[hit] = True
         layer.anchor[hit] = scene.anchor[corners[:, 0]]
@@ -212,9 +254,10 @@ class TorchRenderer:
         """Draw the bare points over what is there."""
         of, limit = part.bare.long(), layer.limit
         far = cam[of].norm(dim=-1)
-        step = math.pi / self._height
+        step = math.pi / self._samples.height
         scale, core = part.bare_scale, (CAP_CORE / part.bare_scale).square()
-        angle = scale * torch.maximum(far.new_tensor(step), part.bare_radius / far)
+        least = torch.where(scale < 1, math.pi / self._height, step)  # rims go by the grid, not by the frame
+        angle = scale * torch.maximum(least, part.bare_radius / far)
         angle = torch.minimum(angle, (scale * step).clamp_min(CAP_MAX))
         chord = (2 * torch.sin(0.5 * angle)).square()
         ahead = cam[of] / far[:, None]
@@ -249,12 +292,18 @@ class TorchRenderer:
         sky_rgb, sky_mask = self._scene.sky_rgb, self._scene.sky_mask
         if sky_rgb is None or sky_mask is None:
             return
-        rays = (self._rays @ R_world_cam.T).view(self._height, self._width, 3)
+        rays = (self._rays @ R_world_cam.T)[None]
         seen = sample_erp(sky_mask[None].float(), rays, mode="nearest", antialias=False)[0].view(-1) > 0.5
         seen &= (layer.limit == FARTHEST) & ~layer.coverage
         color = sample_erp(sky_rgb, rays, mode="bilinear", antialias=False).view(3, -1)
         layer.rgb[:, seen] = color[:, seen]
         layer.coverage[seen] = True
+
+
+def _box_sums(samples: Samples) -> Tensor:
+    """(H + 1, 2 W + 1) pixels with samples above and left of each corner, the frame laid out twice in x."""
+    has = (samples.slot >= 0).view(samples.height, -1).long()
+    return F.pad(torch.cat((has, has), 1).cumsum(0).cumsum(1), (1, 0, 1, 0))
 
 
 def _seen(far: Tensor, u: Tensor, limit: Tensor, core: Tensor) -> Tensor:

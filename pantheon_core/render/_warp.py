@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..warp_runtime import load_warp, quiet_warp
 from ._layers import Layer, blend_layers
+from ._samples import Samples, direction_tables, every_pixel, mix_samples, quarters, silhouettes, within
 from ._scene import (
     BLEND_DEPTH,
     CAP_CORE,
@@ -22,12 +24,12 @@ from ._scene import (
     Part,
     RenderedFrame,
     Scene,
-    direction_tables,
 )
 
 __all__ = ["WarpRenderer"]
 
 _EMPTY = torch.iinfo(torch.int64).max
+_NEAR = 2  # pixels: how far a triangle of the kernel `far_from_samples` reaches from its first corner
 _log = logging.getLogger(__name__)
 
 
@@ -37,8 +39,19 @@ class _Arrays:
     def __init__(self, wp: ModuleType, part: Part) -> None:
         self.triangles, self.edge = wp.from_torch(part.triangles), wp.from_torch(part.edge)
         self.bare, self.radius = wp.from_torch(part.bare), wp.from_torch(part.bare_radius)
-        self.scale = wp.from_torch(part.bare_scale)
+        self.scale, self.bend = wp.from_torch(part.bare_scale), wp.from_torch(part.bend)
         self.triangle_count, self.bare_count = len(part.triangles), len(part.bare)
+
+
+class _Rays:
+    """Samples as Warp arrays, with the tables of their grid's directions."""
+
+    def __init__(self, wp: ModuleType, samples: Samples, tables: tuple[Tensor, Tensor]) -> None:
+        self.count, self.fine = len(samples.where), int(samples.zoom > 1)
+        self.slot, self.where = wp.from_torch(samples.slot), wp.from_torch(samples.where)
+        near = samples.slot if samples.zoom == 1 else within(samples.slot >= 0, samples.height, _NEAR)
+        self.near = wp.from_torch(near.view(torch.uint8))
+        self.tables = tuple(wp.from_torch(table, dtype=wp.vec2) for table in tables)
 
 
 class WarpRenderer:
@@ -59,8 +72,8 @@ class WarpRenderer:
             wp.load_module(kernels, device=self._device)
         self._wp, self._k = wp, kernels
         self._scene, self._height, self._torch_device = scene, height, device
-        columns, rows = direction_tables(height, device)
-        self._tables = (wp.from_torch(columns, dtype=wp.vec2), wp.from_torch(rows, dtype=wp.vec2))
+        self._rays = _Rays(wp, every_pixel(height, device), direction_tables(height, device))
+        self._fine_tables = direction_tables(2 * height, device)
         self._points = wp.from_torch(scene.points, dtype=wp.vec3)
         self._colors, self._anchor = wp.from_torch(scene.colors), wp.from_torch(scene.anchor)
         self._parts = [_Arrays(wp, part) for part in scene.parts]
@@ -92,60 +105,70 @@ class WarpRenderer:
         to_camera = [wp.mat33(*pose[:3, :3].T.reshape(-1).tolist()), wp.vec3(*pose[:3, 3].tolist())]
         size = [float(width), float(height)]
         self._launch(self._k.project, count, [self._points, *to_camera, *size, cam, pixel])
-        sources = [(part.center.cpu() - pose[:3, 3]) @ pose[:3, :3] for part in scene.parts]
-        layers = [
-            self._layer(part, cam, pixel, wp.vec3(*source.tolist()))
-            for part, source in zip(self._parts, sources, strict=True)
-        ]
-        layer = blend_layers(layers, scene.parts, pose[:3, 3].to(self._torch_device))
-        coverage = layer.coverage.view(torch.uint8)
-        if scene.sky_rgb is not None:
-            to_world = wp.mat33(*pose[:3, :3].reshape(-1).tolist())
-            out = [wp.from_torch(layer.rgb), wp.from_torch(coverage)]
-            limit = wp.from_torch(layer.limit)
-            self._launch(
-                self._k.sky, height * width, [limit, FARTHEST, *self._tables, to_world, *self._sky, *out]
-            )
+        layer = self._paint(self._rays, [cam, pixel], pose)
+        chosen = silhouettes(layer, height)
+        if bool(chosen.any()):
+            fine = _Rays(wp, quarters(chosen, height), self._fine_tables)
+            mix_samples(layer, chosen, self._paint(fine, [cam, pixel], pose))
         return RenderedFrame(
             rgb=layer.rgb.view(3, height, width),
             distance=layer.distance.view(height, width),
-            coverage=coverage.view(torch.bool).view(height, width),
+            coverage=layer.coverage.view(height, width),
             anchor=layer.anchor.clamp_min(-1).view(height, width),
         )
 
-    def _layer(self, part: _Arrays, cam: Any, pixel: Any, source: Any) -> Layer:
+    def _paint(self, rays: _Rays, vertices: list[Any], pose: Tensor) -> Layer:
+        """All parts and the sky, at one set of samples."""
+        wp, scene = self._wp, self._scene
+        sources = [(part.center.cpu() - pose[:3, 3]) @ pose[:3, :3] for part in scene.parts]
+        layers = [
+            self._layer(part, rays, vertices, wp.vec3(*source.tolist()))
+            for part, source in zip(self._parts, sources, strict=True)
+        ]
+        layer = blend_layers(layers, scene.parts, pose[:3, 3].to(self._torch_device))
+        if scene.sky_rgb is not None:
+            to_world = wp.mat33(*pose[:3, :3].reshape(-1).tolist())
+            out = [wp.from_torch(layer.rgb), wp.from_torch(layer.coverage.view(torch.uint8))]
+            view = [*rays.tables, rays.where, to_world]
+            self._launch(
+                self._k.sky, rays.count, [wp.from_torch(layer.limit), FARTHEST, *view, *self._sky, *out]
+            )
+        return layer
+
+    def _layer(self, part: _Arrays, rays: _Rays, vertices: list[Any], source: Any) -> Layer:
         """Surface and bare points of one part."""
-        wp, k, pixels = self._wp, self._k, 2 * self._height * self._height
+        wp, k, count = self._wp, self._k, rays.count
         layer = Layer(
-            rgb=self._new((3, pixels), 0, torch.float32),
-            distance=self._new((pixels,), 0, torch.float32),
-            coverage=self._new((pixels,), 0, torch.bool),
-            anchor=self._new((pixels,), -1, torch.int16),
-            limit=self._new((pixels,), FARTHEST, torch.float32),
+            rgb=self._new((3, count), 0, torch.float32),
+            distance=self._new((count,), 0, torch.float32),
+            coverage=self._new((count,), 0, torch.bool),
+            anchor=self._new((count,), -1, torch.int16),
+            limit=self._new((count,), FARTHEST, torch.float32),
         )
         coverage = layer.coverage.view(torch.uint8)
         out = [wp.from_torch(x) for x in (layer.rgb, layer.distance, coverage, layer.anchor)]
         limit = wp.from_torch(layer.limit)
         if part.triangle_count:
-            keys = wp.from_torch(self._new((pixels,), _EMPTY, torch.int64))
-            mesh = [cam, pixel, part.triangles, part.edge, *self._tables]
-            rules = [ON_EDGE, EDGE_BIAS, source, SKIN_REACH]
+            keys = wp.from_torch(self._new((count,), _EMPTY, torch.int64))
+            mesh = [*vertices, part.triangles, part.edge, *rays.tables]
+            rules = [ON_EDGE, EDGE_BIAS, source, SKIN_REACH, rays.fine, rays.slot, rays.near]
             self._launch(k.raster, part.triangle_count, [*mesh, *rules, keys])
-            mesh = [keys, cam, part.triangles, part.edge, self._colors, self._anchor]
-            self._launch(k.surface, pixels, [*mesh, *self._tables, BLEND_DEPTH, *out, limit])
+            mesh = [keys, vertices[0], part.triangles, part.edge, part.bend, self._colors, self._anchor]
+            self._launch(k.surface, count, [*mesh, *rays.tables, rays.where, BLEND_DEPTH, *out, limit])
         if part.bare_count:
-            self._caps(part, [cam, pixel], limit, out)
+            self._caps(part, rays, vertices, limit, out)
         return layer
 
-    def _caps(self, part: _Arrays, vertices: list[Any], limit: Any, out: list[Any]) -> None:
+    def _caps(self, part: _Arrays, rays: _Rays, vertices: list[Any], limit: Any, out: list[Any]) -> None:
         """Draw the bare points over what is there."""
-        wp, k, pixels = self._wp, self._k, 2 * self._height * self._height
-        keys = wp.from_torch(self._new((pixels,), _EMPTY, torch.int64))
-        total = wp.from_torch(self._new((pixels, 4), 0, torch.float32), dtype=wp.vec4)
-        total_t = wp.from_torch(self._new((pixels,), 0, torch.float32))
+        wp, k, count = self._wp, self._k, rays.count
+        keys = wp.from_torch(self._new((count,), _EMPTY, torch.int64))
+        total = wp.from_torch(self._new((count, 4), 0, torch.float32), dtype=wp.vec4)
+        total_t = wp.from_torch(self._new((count,), 0, torch.float32))
         caps = [part.bare, part.radius, part.scale, *vertices]
-        shape = [*self._tables, CAP_MAX, CAP_CORE, limit]
+        step = math.pi / self._height
+        shape = [*rays.tables, CAP_MAX, CAP_CORE, step, rays.fine, rays.slot, limit]
         self._launch(k.caps_depth, part.bare_count, [*caps, *shape, keys])
         blend = [*shape, BLEND_DEPTH, keys, total, total_t]
         self._launch(k.caps_blend, part.bare_count, [*caps, self._colors, *blend])
-        self._launch(k.caps_show, pixels, [part.bare, self._anchor, keys, total, total_t, *out])
+        self._launch(k.caps_show, count, [part.bare, self._anchor, keys, total, total_t, *out])

