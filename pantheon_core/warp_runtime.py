@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 from .errors import BackendUnavailableError
 
 __all__ = ["load_warp", "quiet_warp", "warp_available"]
+
+_NO_DRIVER = b"Warp CUDA warning: Could not find or load the NVIDIA CUDA driver"
+_STDERR = 2
+_starting = threading.Lock()
 
 
 def warp_available() -> bool:
@@ -29,9 +37,45 @@ def load_warp() -> Any:
         raise BackendUnavailableError(
             'backend "warp" needs the package warp-lang: pip install warp-lang, or choose backend="torch"'
         ) from error
-    with quiet_warp(warp):
-        warp.init()
+    with _starting:
+        _start()
     return warp
+
+
+@cache
+def _start() -> None:
+    """Warp's own initialisation, once in a process."""
+    import warp
+
+    with quiet_warp(warp), _without_driver_warning():
+        warp.init()
+
+
+@contextmanager
+def _without_driver_warning() -> Iterator[None]:
+    """Leave out the line about a missing NVIDIA driver, which is no fault where there is no such card.
+
+    Warp's native code writes it straight to the process's stderr and has no switch for it. All else that is
+    written there meanwhile comes out afterwards.
+    """
+    try:
+        stderr = os.dup(_STDERR)
+    except OSError:  # the process has no stderr, so nothing would be seen
+        yield
+        return
+    try:
+        with tempfile.TemporaryFile() as held:
+            os.dup2(held.fileno(), _STDERR)
+            try:
+                yield
+            finally:
+                os.dup2(stderr, _STDERR)
+                held.seek(0)
+                for line in held:
+                    if not line.startswith(_NO_DRIVER):
+                        os.write(_STDERR, line)
+    finally:
+        os.close(stderr)
 
 
 @contextmanager
