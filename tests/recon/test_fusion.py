@@ -227,6 +227,23 @@ def test_affine_views_that_contradict_each_other_stay_upright() -> None:
     assert fused.valid.all()
 
 
+def test_constants_do_not_explain_away_errors() -> None:
+    """Views with errors of their own: knowing no constants must not cost much against knowing there are none."""
+    values = spoiled(bent(views_of(VIEWS, "inverse_z")), noise=0.02, outliers=0.03)
+    errors = [
+        error_of(
+            fuse_crops(
+                CropDepths(values=values, rotations=VIEWS, fov_x=FOV, quantity="inverse_z", freedom=freedom),  # type: ignore[arg-type]
+                HEIGHT,
+            ).distance
+        )
+        .abs()
+        .median()
+        for freedom in ("scale", "affine")
+    ]
+    assert errors[1] < 1.7 * errors[0]
+
+
 def test_affine_unit_is_the_median_distance() -> None:
     values = hidden(views_of(VIEWS, "inverse_z"), affine=True)[0]
     fused = fuse_crops(

@@ -21,9 +21,12 @@ _SOFT = 0.1
 # An edge counts as seen from this share of the weight of the views that see none.
 _BROKEN = 0.2
 _FILL = 0.1
-# Views that differ by more (log distance) see different surfaces; by so much they are not to be trusted.
-_AGREE = 0.15
+# Views that differ by more (log distance) see different surfaces.
+_AGREE = 0.3
+# Standard deviation of the views at which their mean counts half, and at which they are trusted half: the
+# merge evens out what differs smoothly, so a little of it is no reason to drop points.
 _SPREAD = 0.15
+_DISTRUST = 0.35
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -142,7 +145,7 @@ def _values(views: list[_View]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         better = view.weight > best_weight
         best_weight = torch.where(better, view.weight, best_weight)
         best = torch.where(better, view.field, best)
-    value, agreeing, total, trust, square = (torch.zeros_like(best) for _ in range(5))
+    value, agreeing, total, trust, mean, square = (torch.zeros_like(best) for _ in range(6))
     for view in views:
         off = view.field - best
         weight = view.weight / (1 + (off / _AGREE).square()).square()
@@ -150,9 +153,11 @@ def _values(views: list[_View]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         agreeing += weight
         total += view.weight
         trust += view.weight * view.trust
+        mean += view.weight * off
         square += view.weight * off.square()
     whole = total.clamp(min=1e-9)
-    return value / agreeing.clamp(min=1e-9), total, square / whole, trust / whole
+    variance = (square / whole - (mean / whole).square()).clamp(min=0)
+    return value / agreeing.clamp(min=1e-9), total, variance, trust / whole
 
 
 def _finish(
@@ -173,15 +178,15 @@ def _finish(
         bridge = (filled | filled.roll(-1, dim)) & inside & inside.roll(-1, dim)
         tie.masked_fill_(bridge & (tie == 0), _FILL)
     # where views contradict each other their mean says little, their steps more
-    agree = 1 / (1 + spread / _SPREAD**2)
-    data = torch.where(known, (weight / (weight + _SOFT) * agree).clamp(min=1e-6), 0.0)
+    data = weight / (weight + _SOFT) / (1 + spread / _SPREAD**2)
+    data = torch.where(known, data.clamp(min=1e-6), 0.0)
     system = SphereSystem(tie_across, tie_down[:-1], data, settings.reach)
     centre = value[known].median()
     wanted = torch.where(known, value - centre, 0.0).double()
     right = system.right_side(gx.double(), gy[:-1].double(), wanted)
     field, steps = solve(system, right, wanted, settings.tolerance)
     valid = inside & system.known
-    trust = torch.where(filled, 0.5 * trust[known].median(), trust * agree)
+    trust = torch.where(filled, 0.5 * trust[known].median(), trust / (1 + spread / _DISTRUST**2))
     area = system.cos.float().expand_as(trust)
     return Merged(
         log_distance=torch.where(valid, (field + centre).float(), 0.0),

@@ -100,7 +100,7 @@ class FusionSettings:
     reach: float = 0.5
     edge_step: float = 0.1
     falloff: float = 0.35
-    disagree: float = 0.1
+    disagree: float = 0.2
     iterations: int = 30
     tolerance: float = 1e-4
 
