@@ -228,7 +228,7 @@ def test_affine_views_that_contradict_each_other_stay_upright() -> None:
 
 
 def test_constants_do_not_explain_away_errors() -> None:
-    """Views with errors of their own: knowing no constants must not cost much against knowing there are none."""
+    """Not to know that there are no constants must not cost much where the views err."""
     values = spoiled(bent(views_of(VIEWS, "inverse_z")), noise=0.02, outliers=0.03)
     errors = [
         error_of(
