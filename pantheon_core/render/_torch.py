@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..geometry import sample_erp
 from ._layers import BACK, Layer, blend_layers
@@ -24,6 +23,7 @@ from ._scene import (
     RenderedFrame,
     Scene,
 )
+from ._torch_boxes import box_sums, cap_boxes, pole_boxes, side_planes, triangle_boxes
 
 __all__ = ["TorchRenderer"]
 
@@ -66,7 +66,7 @@ class _Painter:
         where = samples.where.long()
         (sx, cx), (sy, cy) = columns[where % self._width].unbind(-1), rows[where // self._width].unbind(-1)
         self._rays = torch.stack((cy * sx, -sy, cy * cx), -1)
-        self._sums = _box_sums(samples) if samples.zoom > 1 else None
+        self._sums = box_sums(samples) if samples.zoom > 1 else None
 
     def paint(self, pose: Tensor) -> Layer:
         """All parts and the sky, from a (4, 4) camera."""
@@ -134,45 +134,17 @@ class _Painter:
         total = self._sums[y1, x1] - self._sums[y0, x1] - self._sums[y1, x0] + self._sums[y0, x0]
         return some & (total > 0)
 
-    def _triangle_box(self, pixel: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
-        """((M, 4) boxes, (M,) bool: winds around a pole, so that the box is not final)."""
-        height, width = self._height, self._width
-        (xa, ya), (xb, yb), (xc, yc) = (pixel[corners[:, k]].unbind(-1) for k in range(3))
-
-        def wrap(dx: Tensor) -> Tensor:
-            return dx - width * torch.round(dx / width)
-
-        ab, ac, bc = wrap(xb - xa), wrap(xc - xa), wrap(xc - xb)
-        zero = torch.zeros_like(ab)
-        x0 = (xa + torch.minimum(zero, torch.minimum(ab, ac)) - 1e-2).ceil()
-        x1 = (xa + torch.maximum(zero, torch.maximum(ab, ac)) + 1e-2).floor()
-        around = (ab + bc - ac).abs() > 0.5 * width
-        # Great circles bulge towards the poles: by at most sin cos (1 / cos(span / 2) - 1) of the latitude.
-        span = torch.maximum(torch.maximum(ab.abs(), ac.abs()), bc.abs())
-        half = torch.cos(span * (math.pi / width))
-        bulge = (1 / half.clamp_min(1e-4) - 1) * (0.5 * height / math.pi)
-        top = torch.minimum(ya, torch.minimum(yb, yc))
-        bottom = torch.maximum(ya, torch.maximum(yb, yc))
-        scale = 2 * math.pi / height
-        upper, lower = top + 0.5 < 0.5 * height, bottom + 0.5 > 0.5 * height
-        top = top - bulge * torch.sin(scale * (top + 0.5)).clamp_min(0) * upper
-        bottom = bottom + bulge * (-torch.sin(scale * (bottom + 0.5))).clamp_min(0) * lower
-        y0 = (top - 1e-2).ceil().clamp_min(0)
-        y1 = (bottom + 1e-2).floor().clamp_max(height - 1)
-        x1 = torch.minimum(x1, x0 + width - 1)
-        return torch.stack((x0, x1, y0, y1), -1).long(), around
-
     def _raster(self, part: Part, place: tuple[Tensor, Tensor, Tensor], first: int, keys: Tensor) -> None:
         """Triangles from `first` on into the depth keys; `place` is the points, their pixels, the anchor."""
         cam, pixel, source = place
         corners = part.triangles[first : first + _TRIANGLES].long()
-        box, around = self._triangle_box(pixel, corners)
+        box, around = triangle_boxes(pixel, corners, self._height)
         if bool(around.any()):
-            box[around] = self._pole_box(cam, corners[around], box[around])
+            box[around] = pole_boxes(cam, corners[around], box[around], self._height)
         number = self._reached(box).nonzero()[:, 0]
         corners, box = corners[number], box[number]
         number = number + first
-        normals, plane, det = _planes(cam, corners)
+        normals, plane, det = side_planes(cam, corners)
         sign = det.sign()
         slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
         hides = (sign < 0) | (part.edge[number] != 0)
@@ -192,19 +164,6 @@ class _Painter:
             depth = (t[hit] * factor[item]).view(torch.int32).long()
             keys.scatter_reduce_(0, where, (depth << 32) | number[item], "amin")
 
-    def _pole_box(self, cam: Tensor, corners: Tensor, box: Tensor) -> Tensor:
-        """Boxes of triangles that wind around a pole: all columns, up to the pole that lies inside."""
-        normals, _, det = _planes(cam, corners)
-        slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
-        e = normals[..., 1] * det.sign()[:, None]
-        close = e * e <= slack
-        north, south = ((-e >= 0) | close).all(-1), ((e >= 0) | close).all(-1)
-        out = box.clone()
-        out[:, 0], out[:, 1] = 0, self._width - 1
-        out[north | ~south, 2] = 0
-        out[south | ~north, 3] = self._height - 1
-        return out
-
     def _surface(self, part: Part, cam: Tensor, keys: Tensor) -> Layer:
         """Depth keys to colours."""
         scene, pixels = self._scene, len(keys)
@@ -219,7 +178,7 @@ class _Painter:
         t = (keys[hit] >> 32).to(torch.int32).view(torch.float32)
         face = keys[hit] & 0xFFFFFFFF
         corners = part.triangles[face].long()
-        normals, _, det = _planes(cam, corners)
+        normals, _, det = side_planes(cam, corners)
         solid = (det > 0) & (part.edge[face] == 0)
         layer.limit[hit] = t * torch.where(solid, BLEND_DEPTH - 1, 1 + BLEND_DEPTH)
         layer.anchor[hit[det < 0]] = BACK
@@ -236,20 +195,6 @@ class _Painter:
         layer.anchor[hit] = scene.anchor[corners[:, 0]]
         return layer
 
-    def _cap_box(self, pixel: Tensor, angle: Tensor) -> Tensor:
-        height, width = self._height, self._width
-        reach = angle * (height / math.pi) + 1e-2
-        y0 = (pixel[:, 1] - reach).ceil().clamp_min(0)
-        y1 = (pixel[:, 1] + reach).floor().clamp_max(height - 1)
-        lat = (0.5 - (pixel[:, 1] + 0.5) / height) * math.pi
-        room = lat.cos().square() - angle.sin().square()
-        span = torch.atan2(angle.sin(), room.clamp_min(0).sqrt()) * (height / math.pi) + 1e-2
-        x0 = (pixel[:, 0] - span).ceil()
-        x1 = torch.minimum((pixel[:, 0] + span).floor(), x0 + width - 1)
-        full = (lat.abs() + angle >= 0.5 * math.pi) | (room <= 0)
-        x0, x1 = torch.where(full, 0.0, x0), torch.where(full, width - 1.0, x1)
-        return torch.stack((x0, x1, y0, y1), -1).long()
-
     def _caps(self, part: Part, cam: Tensor, pixel: Tensor, layer: Layer) -> None:
         """Draw the bare points over what is there."""
         of, limit = part.bare.long(), layer.limit
@@ -261,7 +206,7 @@ class _Painter:
         angle = torch.minimum(angle, (scale * step).clamp_min(CAP_MAX))
         chord = (2 * torch.sin(0.5 * angle)).square()
         ahead = cam[of] / far[:, None]
-        box = self._cap_box(pixel[of], angle)
+        box = cap_boxes(pixel[of], angle, self._height)
         box[~(far > 0), 1] = box[~(far > 0), 0] - 1  # a point in the camera has no direction
         keys = torch.full((len(limit),), _EMPTY, dtype=torch.int64, device=cam.device)
         for item, where in self._expand(box):
@@ -300,30 +245,6 @@ class _Painter:
         layer.coverage[seen] = True
 
 
-def _box_sums(samples: Samples) -> Tensor:
-    """(H + 1, 2 W + 1) pixels with samples above and left of each corner, the frame laid out twice in x."""
-    has = (samples.slot >= 0).view(samples.height, -1).long()
-    return F.pad(torch.cat((has, has), 1).cumsum(0).cumsum(1), (1, 0, 1, 0))
-
-
 def _seen(far: Tensor, u: Tensor, limit: Tensor, core: Tensor) -> Tensor:
     """Inside a cap and before what is there; over a surface (limit < 0) only with the cap's core."""
     return (far < limit.abs()) & (u < torch.where(limit > 0, 1.0, core.clamp_max(1)))
-
-
-def _planes(cam: Tensor, corners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(M, 3, 3) normals of the planes through the eye and the side opposite each corner, (M, 3) N, (M,) N.a.
-
-    Neighbours across a side get exactly opposite normals: the cross product is taken in one order.
-    """
-    a, b, c = (cam[corners[:, k]] for k in range(3))
-
-    def side(i: int, j: int, p: Tensor, q: Tensor) -> Tensor:
-        swap = (corners[:, i] > corners[:, j])[:, None]
-        low, high = torch.where(swap, q, p), torch.where(swap, p, q)
-        n = torch.linalg.cross(low, high - low)
-        return torch.where(swap, -n, n)
-
-    normals = torch.stack((side(1, 2, b, c), side(2, 0, c, a), side(0, 1, a, b)), 1)
-    plane = torch.linalg.cross(b - a, c - a)
-    return normals, plane, (plane * a).sum(-1)
