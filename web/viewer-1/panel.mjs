@@ -104,7 +104,8 @@ export class Panel {
       this.left.textContent = `A  ${first.name}`;
       this.right.textContent = `B  ${second.name}`;
     }
-    this.hint.hidden = this.where.hidden = !ready;
+    this.hint.hidden = !ready;
+    this.where.hidden = !ready || !spherical;
     showIcon(this.full, viewer.dialog ? "small" : "full");
     rename(this.full, text(viewer.dialog ? "leave" : "enter"));
     this.refreshVideo();

@@ -56,6 +56,9 @@ const SHEET = `
 .p360 option { background: var(--comfy-menu-bg, #222); color: var(--p360-text); }
 .p360 input[type="range"] { flex: 1 1 60px; min-width: 40px; height: 26px; margin: 0 4px; cursor: pointer;
   accent-color: var(--p360-accent); }
+.p360 button.p360-key, .p360-group, .p360 select {
+  box-shadow: inset 0 0 0 1px color-mix(in srgb, var(--p360-text) 14%, transparent); }
+.p360 .p360-group button.p360-key { box-shadow: none; }
 .p360-time { color: var(--p360-dim); font-variant-numeric: tabular-nums; white-space: nowrap; }
 .p360-dialog { width: 100vw; height: 100vh; max-width: none; max-height: none; margin: 0; padding: 12px; border: 0;
   background: var(--comfy-menu-bg, #171718); }
