@@ -65,12 +65,14 @@ class WarpRenderer:
         wp = load_warp()
         device = scene.points.device
         with quiet_warp(wp):
+            from . import _warp_caps as caps
             from . import _warp_kernels as kernels
 
             self._device = wp.device_from_torch(device)
             _log.debug("loading the Warp kernels; the first time on a machine compiles them")
-            wp.load_module(kernels, device=self._device)
-        self._wp, self._k = wp, kernels
+            for module in (kernels, caps):
+                wp.load_module(module, device=self._device)
+        self._wp, self._k, self._caps_k = wp, kernels, caps
         self._scene, self._height, self._torch_device = scene, height, device
         self._rays = _Rays(wp, every_pixel(height, device), direction_tables(height, device))
         self._fine_tables = direction_tables(2 * height, device)
@@ -161,7 +163,7 @@ class WarpRenderer:
 
     def _caps(self, part: _Arrays, rays: _Rays, vertices: list[Any], limit: Any, out: list[Any]) -> None:
         """Draw the bare points over what is there."""
-        wp, k, count = self._wp, self._k, rays.count
+        wp, k, count = self._wp, self._caps_k, rays.count
         keys = wp.from_torch(self._new((count,), _EMPTY, torch.int64))
         total = wp.from_torch(self._new((count, 4), 0, torch.float32), dtype=wp.vec4)
         total_t = wp.from_torch(self._new((count,), 0, torch.float32))
