@@ -23,6 +23,8 @@ BACKENDS: dict[str, str] = {
     "depth_anything_v2_outdoor": "transformers_depth:DepthAnythingV2OutdoorBackend",
     "depth_pro": "transformers_depth:DepthProBackend",
     "zoedepth": "transformers_depth:ZoeDepthBackend",
+    "moge": "moge:MoGeBackend",
+    "moge_v1": "moge:MoGeV1Backend",
 }
 """Name -> "module:class" in this package; a module is imported when its backend is asked for."""
 

@@ -155,7 +155,7 @@ def test_values_are_those_of_the_class(name: str, tmp_path: Path) -> None:
     torch.manual_seed(1)
     with torch.inference_mode():
         wanted = MAKERS[name]().eval()(pixel_values=pixels).predicted_depth
-    values = depths_of_views(network, views, math.radians(60))
+    values = depths_of_views(network, views, fov_x=math.radians(60))
     assert values.shape == (2, 64, 64)
     if name == "depth_pro":
         wanted = (wanted * 2 * math.tan(math.radians(30))).clamp(1e-4, 1e4)

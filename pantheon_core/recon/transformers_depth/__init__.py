@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ._backend import (
+    VIEW_FOV,
     DepthAnythingV2Backend,
     DepthAnythingV2IndoorBackend,
     DepthAnythingV2OutdoorBackend,
     DepthProBackend,
     SkySource,
+    ViewBackend,
     ZoeDepthBackend,
     release_networks,
 )
@@ -15,6 +17,7 @@ from ._models import DEPTH_MODELS, DepthModel, Variant
 
 __all__ = [
     "DEPTH_MODELS",
+    "VIEW_FOV",
     "DepthAnythingV2Backend",
     "DepthAnythingV2IndoorBackend",
     "DepthAnythingV2OutdoorBackend",
@@ -22,6 +25,7 @@ __all__ = [
     "DepthProBackend",
     "SkySource",
     "Variant",
+    "ViewBackend",
     "ZoeDepthBackend",
     "release_networks",
 ]

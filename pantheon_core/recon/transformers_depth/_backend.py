@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -19,17 +21,20 @@ from .._types import DistanceEstimate
 from ..fusion import CropDepths, FusedSphere, FusionReport, fuse_crops, sphere_views
 from ..given import GivenBackend
 from ..tiny import TinyBackend
-from ._load import DepthNetwork, find_weights, load_network
+from ._load import find_weights, load_network
 from ._models import DEPTH_MODELS, DepthModel
 from ._run import depths_of_views
 from ._sky import far_scores, sky_of
 
 __all__ = [
+    "VIEW_FOV",
     "DepthAnythingV2Backend",
     "DepthAnythingV2IndoorBackend",
     "DepthAnythingV2OutdoorBackend",
     "DepthProBackend",
+    "RunViews",
     "SkySource",
+    "ViewBackend",
     "ZoeDepthBackend",
     "release_networks",
 ]
@@ -38,12 +43,15 @@ _log = logging.getLogger(__name__)
 
 SkySource = Literal["both", "far", "off"]
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_FOV = math.pi / 2
+VIEW_FOV = math.pi / 2
+"""Horizontal and vertical angle of the views, radians."""
+
+RunViews: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _ViewBackend:
-    """A depth network of transformers on views that cover the sphere.
+class ViewBackend:
+    """A depth network on views that cover the sphere; of transformers, unless `_open` says otherwise.
 
     Attributes:
         weights: folder with config.json and model.safetensors, or a repository of the hub; None for the
@@ -113,17 +121,15 @@ class _ViewBackend:
         check_shape("rgb", rgb, "3 H W")
         height, _ = check_erp("rgb", rgb)
         picture = rgb.detach().cpu().float().clamp(0, 1)
-        folder = find_weights(self.name, self.weights, self.size, download=self.download)
-        device = torch.device(self.device or _best_device())
-        network = load_network(self.name, folder, device, self._dtype_on(device))
+        run, limit = self._open(torch.device(self.device or _best_device()))
         rotations = sphere_views(level=self.level_views)
         total = len(rotations) + 2
-        values = self._views(network, picture, rotations, progress, total)
+        values = self._views(run, picture, rotations, progress, total)
         guess = (
             TinyBackend().estimate(picture) if self.sky == "both" or self.model.freedom != "metric" else None
         )
         small = min(height, self.fusion_height)
-        far = far_scores(values, rotations, _FOV, self.model.quantity, network.far, small)
+        far = far_scores(values, rotations, VIEW_FOV, self.model.quantity, limit, small)
         network_sky = (
             resize_erp(guess.sky[None], small)[0] if guess is not None and self.sky == "both" else None
         )
@@ -133,7 +139,7 @@ class _ViewBackend:
         crops = CropDepths(
             values=values,
             rotations=rotations,
-            fov_x=_FOV,
+            fov_x=VIEW_FOV,
             quantity=self.model.quantity,
             freedom=self.model.freedom,
         )
@@ -149,16 +155,22 @@ class _ViewBackend:
             progress(total, total)
         return estimate, fused.report
 
+    def _open(self, device: torch.device) -> tuple[RunViews, float | None]:
+        """What turns views (B, 3, h, w) of 90° into values (B, h, w), and the metres it calls far."""
+        folder = find_weights(self.name, self.weights, self.size, download=self.download)
+        network = load_network(self.name, folder, device, self._dtype_on(device))
+        return partial(depths_of_views, network, fov_x=VIEW_FOV), network.far
+
     def _views(
-        self, network: DepthNetwork, rgb: Tensor, rotations: Tensor, progress: Progress | None, total: int
+        self, run: RunViews, rgb: Tensor, rotations: Tensor, progress: Progress | None, total: int
     ) -> Tensor:
         """(V, h, w) what the network says of each view."""
         found = []
-        crop = self.view_size or network.model.crop
+        crop = self.view_size or self.model.crop
         for start in range(0, len(rotations), self.batch):
             some = rotations[start : start + self.batch]
-            views = erp_to_perspective(rgb, some, fov_x=_FOV, height=crop, width=crop)
-            found.append(depths_of_views(network, views, _FOV))
+            views = erp_to_perspective(rgb, some, fov_x=VIEW_FOV, height=crop, width=crop)
+            found.append(run(views))
             if progress:
                 progress(start + len(some), total)
         return torch.cat(found)
@@ -208,35 +220,35 @@ def release_networks() -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class DepthAnythingV2Backend(_ViewBackend):
+class DepthAnythingV2Backend(ViewBackend):
     """Depth Anything V2, relative: inverse z-depth up to a factor and a constant, large is near."""
 
     name: str = field(default="depth_anything_v2", init=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class DepthAnythingV2IndoorBackend(_ViewBackend):
+class DepthAnythingV2IndoorBackend(ViewBackend):
     """Depth Anything V2 in metres, trained on rooms up to 20 m: z-depth, large is far."""
 
     name: str = field(default="depth_anything_v2_indoor", init=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class DepthAnythingV2OutdoorBackend(_ViewBackend):
+class DepthAnythingV2OutdoorBackend(ViewBackend):
     """Depth Anything V2 in metres, trained on streets up to 80 m: z-depth, large is far."""
 
     name: str = field(default="depth_anything_v2_outdoor", init=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class DepthProBackend(_ViewBackend):
+class DepthProBackend(ViewBackend):
     """Depth Pro in metres: inverse z-depth, large is near; the views' angle is known, its guess unused."""
 
     name: str = field(default="depth_pro", init=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class ZoeDepthBackend(_ViewBackend):
+class ZoeDepthBackend(ViewBackend):
     """ZoeDepth in metres, for rooms and streets: z-depth, large is far."""
 
     name: str = field(default="zoedepth", init=False)

@@ -48,7 +48,7 @@ def preprocess(rgb: Tensor, model_type: str, settings: dict[str, Any]) -> Tensor
     return _normalise(rgb, settings)
 
 
-def depths_of_views(network: DepthNetwork, rgb: Tensor, fov_x: float) -> Tensor:
+def depths_of_views(network: DepthNetwork, rgb: Tensor, *, fov_x: float) -> Tensor:
     """Values (B, h, w) float32 on the CPU, of the model's quantity, for views (B, 3, h, w) of a known angle.
 
     Raises:
