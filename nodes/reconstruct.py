@@ -51,7 +51,8 @@ class Build3DCache(io.ComfyNode):
                     options=[AUTO, *_ESTIMATORS, GIVEN],
                     default=AUTO,
                     tooltip="Where the depth comes from. Auto takes the depth that is connected or that "
-                    "came with the panorama, and else estimates it with the bundled network.",
+                    "came with the panorama, and else estimates it with the bundled network. The others need "
+                    "weights, see below; indoor, outdoor, Depth Pro, ZoeDepth and MoGe are in metres.",
                 ),
                 io.Float.Input(
                     "scale",
@@ -113,6 +114,23 @@ class Build3DCache(io.ComfyNode):
                     optional=True,
                     tooltip="Points from ComfyUI's own MoGe panorama node, for a single panorama.",
                 ),
+                advanced(
+                    io.String.Input,
+                    "weights",
+                    default="",
+                    optional=True,
+                    tooltip="Folder with the depth network's files (config.json and model.safetensors, or "
+                    "model.pt for MoGe). Empty takes what is in this machine's Hugging Face cache. Not for "
+                    "the bundled network.",
+                ),
+                advanced(
+                    io.Boolean.Input,
+                    "download",
+                    default=False,
+                    optional=True,
+                    tooltip="Allow the depth network to be downloaded from Hugging Face if it is not there "
+                    "yet: 0.1 to 2 GB, under its own licence.",
+                ),
             ],
             outputs=[
                 Cache.Output(display_name="cache", tooltip="The 3D scene with its panoramas."),
@@ -137,6 +155,8 @@ class Build3DCache(io.ComfyNode):
         depth_kind: str = "inverse distance",
         depth=None,
         moge_geometry: dict | None = None,
+        weights: str = "",
+        download: bool = False,
     ) -> io.NodeOutput:
         """Distances of each panorama, a cache of each, then all in one."""
         from ..pantheon_core.cache import CacheSettings, merge_caches
@@ -149,7 +169,7 @@ class Build3DCache(io.ComfyNode):
         )
         known = _known_distances(panoramas, backend, depth, depth_kind, moge_geometry)
         estimates = [
-            _scaled(_estimate(one, backend) if found is None else found, one, scale)
+            _scaled(_estimate(one, backend, weights, download) if found is None else found, one, scale)
             for one, found in zip(panoramas, known, strict=True)
         ]
         caches = [
@@ -168,10 +188,12 @@ class Build3DCache(io.ComfyNode):
         return io.NodeOutput(BuiltCache(cache=cache, panoramas=panoramas), to_image(torch.stack(pictures)))
 
 
-def _estimate(one: PlacedPanorama, backend: str) -> DistanceEstimate:
+def _estimate(one: PlacedPanorama, backend: str, weights: str, download: bool) -> DistanceEstimate:
     from ..pantheon_core.recon import get_backend
 
-    return get_backend(_BUNDLED if backend == AUTO else backend).estimate(one.rgb, progress=progress())
+    name = _BUNDLED if backend == AUTO else backend
+    options = {} if name == _BUNDLED else {"weights": weights.strip() or None, "download": download}
+    return get_backend(name, **options).estimate(one.rgb, progress=progress())
 
 
 def _scaled(estimate: DistanceEstimate, one: PlacedPanorama, scale: float) -> DistanceEstimate:

@@ -192,7 +192,8 @@ def _backend(args: argparse.Namespace) -> ReconBackend:
     from .recon import get_backend
 
     if args.depth is None:
-        return get_backend(args.backend)
+        options = {"weights": args.weights, "download": args.download} if args.backend != "tiny" else {}
+        return get_backend(args.backend, **options)
     return get_backend("given", depth=args.depth, kind=args.depth_kind, scale=args.depth_scale)
 
 
@@ -318,6 +319,8 @@ def _add_walk_arguments(verb: argparse.ArgumentParser, *, frames: int | None, he
     size.add_argument("--crf", type=int, default=18, help="quality, lower is better; default %(default)s")
     cache = verb.add_argument_group("3D cache")
     cache.add_argument("--backend", default="tiny", help="what estimates the distance; default %(default)s")
+    cache.add_argument("--weights", type=Path, help="folder with the files of that depth network")
+    cache.add_argument("--download", action="store_true", help="allow its download from Hugging Face")
     cache.add_argument("--depth", type=Path, help="a depth image (16-bit PNG, EXR, NPY) instead of a backend")
     cache.add_argument("--depth-kind", choices=("distance", "z_depth", "inverse"), default="distance")
     cache.add_argument("--depth-scale", type=float, default=1.0, help="metres per unit; default %(default)s")

@@ -21,6 +21,7 @@ def compose_with_scaffold(
     *,
     distance: Tensor | None = None,
     feather: int = 2,
+    reach: int = 0,
 ) -> Tensor:
     """Put covered pixels back to the scaffold's, and shift painted ones so that no border shows.
 
@@ -38,21 +39,25 @@ def compose_with_scaffold(
             of their hole, which they continue (`render.pull_push`). None: to all sides alike.
         feather: width in pixels over which the scaffold's fine detail fades in from the border; 0 for a
             hard cut.
+        reach: painted detail counts by the share of hole within so many pixels; beside covered parts the
+            filling of the scaffold takes over, since the detail there is blurred with what is covered. 0
+            takes painted detail everywhere.
 
     Returns:
         (T, 3, H, W) float32 rgb 0..1.
 
     Raises:
         ShapeError: the three do not fit.
-        InputError: strength or feather out of range.
+        InputError: strength, feather or reach out of range.
     """
     sizes = check_shape("decoded", decoded, "T 3 H W")
     check_erp("decoded", decoded)
     check_shape("scaffold", scaffold, "T 3 H W", **sizes)
     check_shape("coverage", coverage, "T H W", **sizes)
-    if not 0.0 <= strength <= 1.0 or feather < 0:
+    if not 0.0 <= strength <= 1.0 or feather < 0 or reach < 0:
         raise InputError(
-            f"strength, feather: expected 0 <= strength <= 1 and feather >= 0, got {strength} and {feather}"
+            "strength, feather, reach: expected 0 <= strength <= 1, feather >= 0 and reach >= 0, got "
+            f"{strength}, {feather} and {reach}"
         )
     if strength == 0.0:
         return decoded.float()
@@ -62,6 +67,10 @@ def compose_with_scaffold(
     decoded, scaffold = decoded.float(), scaffold.to(decoded.device).float()
     covered = coverage.to(decoded.device)
     shift = pull_push(scaffold - decoded, covered, distance=distance)
+    if reach:
+        plain = pull_push(scaffold, covered, distance=distance) - decoded
+        trust = torch.stack([_box((~c)[None].float(), reach) for c in covered])
+        shift = torch.where(covered[:, None], shift, plain + trust * (shift - plain))
     frames = [_add_shift(d, s, c, strength, feather) for d, s, c in zip(decoded, shift, covered, strict=True)]
     return torch.stack(frames)
 

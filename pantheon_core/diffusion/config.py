@@ -40,6 +40,9 @@ class ModelConfig:
         token_roles: a learned embedding tells start tokens from end tokens.
         token_yaw: a learned embedding tells the yaw of a crop. Such a model does not commute with yaw.
         keep_scaffold: 0..1, how far covered pixels of the decoded frames are put back to the scaffold's.
+        detail_reach: pixels; with keep_scaffold, painted detail counts by the share of hole within this reach
+            (`compose_with_scaffold`). For small models, whose latents blur over hole borders: a latent's
+            8 pixels; 0 trusts the model everywhere.
     """
 
     variant: Variant = "single"
@@ -56,6 +59,7 @@ class ModelConfig:
     token_roles: bool = False
     token_yaw: bool = False
     keep_scaffold: float = 0.0
+    detail_reach: int = 0
 
     def __post_init__(self) -> None:
         for field, allowed in (
@@ -67,7 +71,13 @@ class ModelConfig:
                 raise InputError(
                     f"ModelConfig.{field}: expected one of {get_args(allowed)}, got {getattr(self, field)!r}"
                 )
-        for field, least in (("frames", 1), ("height", 32), ("crops", 0), ("crop_size", 8)):
+        for field, least in (
+            ("frames", 1),
+            ("height", 32),
+            ("crops", 0),
+            ("crop_size", 8),
+            ("detail_reach", 0),
+        ):
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"ModelConfig.{field}: expected a whole number >= {least}, got {value!r}")

@@ -131,7 +131,13 @@ def generate(
         )
     keep = model.config.keep_scaffold if settings.keep_scaffold is None else settings.keep_scaffold
     composed = compose_with_scaffold(
-        decoded, frames, covered, keep, distance=distance, feather=settings.feather
+        decoded,
+        frames,
+        covered,
+        keep,
+        distance=distance,
+        feather=settings.feather,
+        reach=model.config.detail_reach,
     )
     return GeneratedVideo(latents=latents.cpu(), frames=composed)
 

@@ -72,6 +72,8 @@ class UNetConfig:
 
     Attributes:
         vae: trained VAE checkpoint (.pt of the VAE stage).
+        decoder: checkpoint of a VAE stage that went on from `vae` with a frozen encoder: its decoder goes
+            into the finished model; empty takes the decoder of `vae`.
         start: checkpoint.pt of an earlier unet stage to start from; empty starts as a copy of the scaffold.
         hole_fill: what the VAE sees in the scaffold's holes, as in `diffusion.ModelConfig`.
         channels: of the UNet's levels; the first must be 96 (`unet_start.py`).
@@ -87,6 +89,7 @@ class UNetConfig:
     """
 
     vae: str = ""
+    decoder: str = ""
     start: str = ""
     hole_fill: Literal["value", "smooth", "background"] = "value"
     channels: tuple[int, ...] = (96, 64, 96)

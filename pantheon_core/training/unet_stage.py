@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import InputError, Progress
 from .clips import ClipFolder
 from .config import TrainConfig
-from .latents import LatentClip, LatentFolder, latent_statistics
+from .latents import LatentClip, LatentFolder, latent_statistics, vae_fingerprint
 from .loop import FitResult, fit
 from .losses import conditioning_keep, edm_input, edm_loss, sample_sigma
 from .unet_start import start_as_scaffold
@@ -61,6 +61,8 @@ def train_unet(config: TrainConfig, *, progress: Progress | None = None) -> FitR
         return batch_loss(model, _draw_batch(folder, config, generator), config, generator)
 
     result = fit(config, model, step_loss, progress=progress)
+    if config.unet.decoder:
+        model.vae.decoder.load_state_dict(_same_encoder(config, vae).decoder.state_dict())
     export_model(model, result.averaged, Path(config.output) / "model.safetensors")
     return result
 
@@ -83,6 +85,7 @@ def build_training_model(config: TrainConfig, vae: Any, scaling_factor: float) -
         token_roles=True,
         hole_fill=config.unet.hole_fill,
         keep_scaffold=1.0,
+        detail_reach=8,
         name="pantheon-tiny",
         description="Small demonstration model, trained on procedural scenes on two CPU cores. "
         "It paints plausible colour and texture into holes, not new objects.",
@@ -169,6 +172,17 @@ def export_model(model: PantheonModel, averaged: dict[str, Tensor], path: Path) 
         return save_model(model, path, dtype=torch.float16)
     finally:
         model.load_state_dict(raw)
+
+
+def _same_encoder(config: TrainConfig, vae: Any) -> Any:
+    """The VAE whose decoder the finished model gets; the UNet's latents must be its own."""
+    other = load_vae(config.unet.decoder, config.vae)
+    if vae_fingerprint(other) != vae_fingerprint(vae):
+        raise InputError(
+            f"unet.decoder: the encoder in {config.unet.decoder} is not that of {config.unet.vae}; train the "
+            "decoder with vae.freeze_encoder = true from the same checkpoint"
+        )
+    return other
 
 
 def _start_from(model: PantheonModel, path: Path) -> None:

@@ -171,6 +171,21 @@ def test_composition_without_cover_and_feather() -> None:
         compose_with_scaffold(decoded, scaffold, coverage, 1.5)
 
 
+def test_painted_detail_counts_deep_in_holes_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scaffold = torch.full((1, 3, 64, 128), 0.5)
+    decoded = torch.rand(scaffold.shape, generator=generator) * 0.4 + 0.3
+    coverage = torch.ones(1, 64, 128, dtype=torch.bool)
+    coverage[:, 16:56, 100:] = coverage[:, 16:56, :20] = False  # over the seam
+    full = compose_with_scaffold(decoded, scaffold, coverage, feather=0)
+    wary = compose_with_scaffold(decoded, scaffold, coverage, feather=0, reach=8)
+    # Nine pixels and more from any border both are the same; thin holes are the filling's grey.
+    torch.testing.assert_close(wary[..., 25:47, 110:], full[..., 25:47, 110:])
+    corner = (full - 0.5).abs()[..., 17, 102].mean(), (wary - 0.5).abs()[..., 17, 102].mean()
+    assert corner[1] < 0.5 * corner[0]
+    assert torch.equal(wary[0][:, coverage[0]], scaffold[0][:, coverage[0]])
+
+
 def test_a_model_for_both_sees_as_many_anchors_as_there_are(nano: PantheonModel, clip: Clip) -> None:
     scaffold, coverage, anchors = clip
     dual = replace(nano.config, variant="dual")
