@@ -63,7 +63,7 @@ def evaluate(
         model, scaffold, clip.coverage, anchors, distance=distance, settings=settings
     ).frames
     videos["composed"] = compose_with_scaffold(
-        videos["raw"], scaffold, clip.coverage, distance=distance, feather=0
+        videos["raw"], scaffold, clip.coverage, distance=distance, feather=0, reach=model.config.detail_reach
     )
     inner = slice(1, -1 if clip.anchors == 2 else None)
     scores = {name: score(video, truth, ~clip.coverage, inner) for name, video in videos.items()}

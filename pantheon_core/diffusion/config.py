@@ -13,7 +13,7 @@ __all__ = ["Conditioning", "HoleFill", "ModelConfig", "Variant"]
 
 Variant = Literal["single", "dual", "both"]
 Conditioning = Literal["scaffold", "first_frame"]
-HoleFill = Literal["value", "smooth", "background"]
+HoleFill = Literal["value", "background"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +29,8 @@ class ModelConfig:
         height: the panorama height in pixels that it was trained with (width = 2 height).
         hole_value: rgb value 0..1 of scaffold pixels that nothing covers.
         hole_fill: what the autoencoder sees where nothing covers: "value" is hole_value everywhere,
-            "smooth" is filled from the surroundings (`render.pull_push`), "background" from the farther
-            side of them, where the scaffold's distances are known.
+            "background" is filled from what lies behind, by the scaffold's distances
+            (`render.pull_push`).
         name: short name.
         description: one or two sentences for people: what it is, what it was trained on.
         crops: number of perspective crops around the horizon, one token each; 0 means one token of the whole

@@ -95,9 +95,8 @@ def generate(
         check_shape("distance", distance, "T H W", **check_shape("coverage", coverage, "T H W"))
         distance = distance.float().cpu()
     frames, covered = place_anchors(scaffold_rgb, coverage, anchors, hole_value=model.config.hole_value)
-    if model.config.hole_fill != "value":
-        behind = distance if model.config.hole_fill == "background" else None
-        frames = pull_push(frames, covered, distance=behind)
+    if model.config.hole_fill == "background":
+        frames = pull_push(frames, covered, distance=distance)
     meter = _Meter(frames.shape[0], settings, fusion, progress)
     meter.advance(0)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from ..diffusion import HoleFill
 from ..errors import BackendUnavailableError, InputError
 
 __all__ = ["DataConfig", "TrainConfig", "UNetConfig", "VAEConfig", "load_config"]
@@ -91,7 +92,7 @@ class UNetConfig:
     vae: str = ""
     decoder: str = ""
     start: str = ""
-    hole_fill: Literal["value", "smooth", "background"] = "value"
+    hole_fill: HoleFill = "value"
     channels: tuple[int, ...] = (96, 64, 96)
     p_mean: float = 0.7
     p_std: float = 1.6

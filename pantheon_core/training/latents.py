@@ -131,8 +131,7 @@ def _filled(clip: Clip, hole_fill: HoleFill) -> Tensor:
     """(T, 3, H, W) uint8 scaffold with filled holes."""
     if hole_fill == "value":
         return clip.scaffold
-    distance = clip.distance.float() if hole_fill == "background" else None
-    filled = pull_push(clip.scaffold.float() / 255.0, clip.coverage, distance=distance)
+    filled = pull_push(clip.scaffold.float() / 255.0, clip.coverage, distance=clip.distance.float())
     return (filled.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
