@@ -96,41 +96,7 @@ class Build3DCache(io.ComfyNode):
                     step=0.01,
                     tooltip="Surfaces that were seen at a flatter angle than this (its sine) are left out.",
                 ),
-                io.Image.Input(
-                    "depth",
-                    optional=True,
-                    tooltip="A depth picture for each panorama, 2:1, from any node.",
-                ),
-                io.Combo.Input(
-                    "depth_kind",
-                    options=list(DEPTH_KINDS),
-                    default="inverse distance",
-                    tooltip="What the depth picture holds: the distance (white is far); one divided by it "
-                    "(white is near, black is sky), as most depth estimators give; or the depth of six "
-                    "stitched square views.",
-                ),
-                MoGeGeometry.Input(
-                    "moge_geometry",
-                    optional=True,
-                    tooltip="Points from ComfyUI's own MoGe panorama node, for a single panorama.",
-                ),
-                advanced(
-                    io.String.Input,
-                    "weights",
-                    default="",
-                    optional=True,
-                    tooltip="Folder with the depth network's files (config.json and model.safetensors, or "
-                    "model.pt for MoGe). Empty takes what is in this machine's Hugging Face cache. Not for "
-                    "the bundled network.",
-                ),
-                advanced(
-                    io.Boolean.Input,
-                    "download",
-                    default=False,
-                    optional=True,
-                    tooltip="Allow the depth network to be downloaded from Hugging Face if it is not there "
-                    "yet: 0.1 to 2 GB, under its own licence.",
-                ),
+                *_depth_inputs(),
             ],
             outputs=[
                 Cache.Output(display_name="cache", tooltip="The 3D scene with its panoramas."),
@@ -186,6 +152,47 @@ class Build3DCache(io.ComfyNode):
             )
         pictures = [cache_picture(cache, one.T_world_cam, one.name) for one in panoramas]
         return io.NodeOutput(BuiltCache(cache=cache, panoramas=panoramas), to_image(torch.stack(pictures)))
+
+
+def _depth_inputs() -> list[io.Input]:
+    """Depth from elsewhere, and where a depth network finds its files."""
+    return [
+        io.Image.Input(
+            "depth",
+            optional=True,
+            tooltip="A depth picture for each panorama, 2:1, from any node.",
+        ),
+        io.Combo.Input(
+            "depth_kind",
+            options=list(DEPTH_KINDS),
+            default="inverse distance",
+            tooltip="What the depth picture holds: the distance (white is far); one divided by it "
+            "(white is near, black is sky), as most depth estimators give; or the depth of six "
+            "stitched square views.",
+        ),
+        MoGeGeometry.Input(
+            "moge_geometry",
+            optional=True,
+            tooltip="Points from ComfyUI's own MoGe panorama node, for a single panorama.",
+        ),
+        advanced(
+            io.String.Input,
+            "weights",
+            default="",
+            optional=True,
+            tooltip="Folder with the depth network's files (config.json and model.safetensors, or "
+            "model.pt for MoGe). Empty takes what is in this machine's Hugging Face cache. Not for "
+            "the bundled network.",
+        ),
+        advanced(
+            io.Boolean.Input,
+            "download",
+            default=False,
+            optional=True,
+            tooltip="Allow the depth network to be downloaded from Hugging Face if it is not there "
+            "yet: 0.1 to 2 GB, under its own licence.",
+        ),
+    ]
 
 
 def _estimate(one: PlacedPanorama, backend: str, weights: str, download: bool) -> DistanceEstimate:

@@ -81,79 +81,13 @@ class PantheonSampler(io.ComfyNode):
                     tooltip="How far the video keeps the scaffold's own pixels where it covers: 0 takes "
                     "the model's everywhere, 1 paints only the holes. -1 is what the model was made for.",
                 ),
-                advanced(
-                    io.Boolean.Input,
-                    "spherical",
-                    default=True,
-                    tooltip="Let the network see around the left and right border, so that no seam shows.",
-                ),
-                advanced(
-                    io.Float.Input,
-                    "motion_bucket",
-                    default=127.0,
-                    min=0.0,
-                    max=255.0,
-                    step=1.0,
-                    tooltip="How much movement the model is told to expect.",
-                ),
-                advanced(
-                    io.Float.Input,
-                    "noise_aug",
-                    default=0.02,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Noise on the scaffold before the model sees it. More frees the model from "
-                    "its faults.",
-                ),
-                advanced(
-                    io.Int.Input,
-                    "decode_chunk",
-                    default=8,
-                    min=3,
-                    max=64,
-                    tooltip="Frames decoded together. Less needs less memory.",
-                ),
+                *_expert_inputs(),
                 Fusion.Input(
                     "fusion",
                     optional=True,
                     tooltip="From Dual-Anchor Latent Fusion, for a path that ends on a second panorama.",
                 ),
-                # Optional and behind the others: workflows made before they existed keep their values.
-                io.Combo.Input(
-                    "sampler",
-                    options=["euler", "heun", "dpmpp_2m", "dpmpp_2m_sde"],
-                    default="euler",
-                    optional=True,
-                    tooltip="euler is Stable Video Diffusion's own. heun is more exact and takes twice as "
-                    "long; dpmpp_2m is more exact at no cost; dpmpp_2m_sde adds fresh noise in every step.",
-                ),
-                io.Combo.Input(
-                    "schedule",
-                    options=["karras", "exponential", "align_your_steps"],
-                    default="karras",
-                    optional=True,
-                    tooltip="How the noise falls over the steps. karras is Stable Video Diffusion's own; "
-                    "exponential spends more steps on detail; align_your_steps is made for about 10 steps.",
-                ),
-                advanced(
-                    io.Combo.Input,
-                    "guidance_shape",
-                    options=["linear", "triangle", "constant"],
-                    default="linear",
-                    optional=True,
-                    tooltip="linear goes from guidance_min at the first frame to guidance_max at the last; "
-                    "triangle has guidance_max in the middle, for two panoramas; constant is guidance_max "
-                    "everywhere.",
-                ),
-                advanced(
-                    io.Boolean.Input,
-                    "guidance_together",
-                    default=False,
-                    optional=True,
-                    tooltip="Run the model with and without guidance in one batch: the same picture, faster "
-                    "on a graphics card that has the memory.",
-                ),
+                *_later_inputs(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The video's latents, one per frame."),
@@ -197,6 +131,84 @@ class PantheonSampler(io.ComfyNode):
         # The host keeps latents unscaled, as its VAE decoder takes them.
         samples = made.latents[0] / model.model.scaling_factor
         return io.NodeOutput({"samples": samples}, to_image(made.frames))
+
+
+def _expert_inputs() -> list[io.Input]:
+    """What few need to change."""
+    return [
+        advanced(
+            io.Boolean.Input,
+            "spherical",
+            default=True,
+            tooltip="Let the network see around the left and right border, so that no seam shows.",
+        ),
+        advanced(
+            io.Float.Input,
+            "motion_bucket",
+            default=127.0,
+            min=0.0,
+            max=255.0,
+            step=1.0,
+            tooltip="How much movement the model is told to expect.",
+        ),
+        advanced(
+            io.Float.Input,
+            "noise_aug",
+            default=0.02,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Noise on the scaffold before the model sees it. More frees the model from its faults.",
+        ),
+        advanced(
+            io.Int.Input,
+            "decode_chunk",
+            default=8,
+            min=3,
+            max=64,
+            tooltip="Frames decoded together. Less needs less memory.",
+        ),
+    ]
+
+
+def _later_inputs() -> list[io.Input]:
+    """Optional and behind the others: workflows made before they existed keep their values."""
+    return [
+        io.Combo.Input(
+            "sampler",
+            options=["euler", "heun", "dpmpp_2m", "dpmpp_2m_sde"],
+            default="euler",
+            optional=True,
+            tooltip="euler is Stable Video Diffusion's own. heun is more exact and takes twice as "
+            "long; dpmpp_2m is more exact at no cost; dpmpp_2m_sde adds fresh noise in every step.",
+        ),
+        io.Combo.Input(
+            "schedule",
+            options=["karras", "exponential", "align_your_steps"],
+            default="karras",
+            optional=True,
+            tooltip="How the noise falls over the steps. karras is Stable Video Diffusion's own; "
+            "exponential spends more steps on detail; align_your_steps is made for about 10 steps.",
+        ),
+        advanced(
+            io.Combo.Input,
+            "guidance_shape",
+            options=["linear", "triangle", "constant"],
+            default="linear",
+            optional=True,
+            tooltip="linear goes from guidance_min at the first frame to guidance_max at the last; "
+            "triangle has guidance_max in the middle, for two panoramas; constant is guidance_max "
+            "everywhere.",
+        ),
+        advanced(
+            io.Boolean.Input,
+            "guidance_together",
+            default=False,
+            optional=True,
+            tooltip="Run the model with and without guidance in one batch: the same picture, faster "
+            "on a graphics card that has the memory.",
+        ),
+    ]
 
 
 def _middle_frame(frames: torch.Tensor) -> Image:

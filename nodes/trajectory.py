@@ -53,38 +53,7 @@ class TrajectoryFromKeyframes(io.ComfyNode):
                 io.Float.Input(
                     "fps", default=7.0, min=0.1, max=120.0, step=0.1, tooltip="Frames per second."
                 ),
-                io.Float.Input(
-                    "distance",
-                    default=0.5,
-                    min=-1000.0,
-                    max=1000.0,
-                    step=0.05,
-                    tooltip="How far a ready-made movement goes, in metres; the scale of a cache without "
-                    "metres is a guess.",
-                ),
-                io.Float.Input(
-                    "angle_deg",
-                    default=0.0,
-                    min=-3600.0,
-                    max=3600.0,
-                    step=1.0,
-                    tooltip="How far a turning movement turns, in degrees; positive to the right. 0 means "
-                    "the movement's own angle (a full turn for an orbit).",
-                ),
-                io.Float.Input(
-                    "radius",
-                    default=0.5,
-                    min=0.01,
-                    max=1000.0,
-                    step=0.05,
-                    tooltip="Radius of an orbit, arc or spiral, in metres.",
-                ),
-                io.Combo.Input(
-                    "easing",
-                    options=list(EASINGS),
-                    default="linear",
-                    tooltip="How a movement starts and ends: at once, or softly. Keyframes carry their own.",
-                ),
+                *_movement_inputs(),
                 io.String.Input(
                     "keyframes",
                     multiline=True,
@@ -196,6 +165,44 @@ class TrajectoryFromKeyframes(io.ComfyNode):
         text = describe(trajectory, cache, clearance)
         show_text(cls.hidden.unique_id, text)
         return io.NodeOutput(trajectory, path_to_json(keys), text, ui=ui.PreviewText(text))
+
+
+def _movement_inputs() -> list[io.Input]:
+    """The size and the pace of a ready-made movement."""
+    return [
+        io.Float.Input(
+            "distance",
+            default=0.5,
+            min=-1000.0,
+            max=1000.0,
+            step=0.05,
+            tooltip="How far a ready-made movement goes, in metres; the scale of a cache without "
+            "metres is a guess.",
+        ),
+        io.Float.Input(
+            "angle_deg",
+            default=0.0,
+            min=-3600.0,
+            max=3600.0,
+            step=1.0,
+            tooltip="How far a turning movement turns, in degrees; positive to the right. 0 means "
+            "the movement's own angle (a full turn for an orbit).",
+        ),
+        io.Float.Input(
+            "radius",
+            default=0.5,
+            min=0.01,
+            max=1000.0,
+            step=0.05,
+            tooltip="Radius of an orbit, arc or spiral, in metres.",
+        ),
+        io.Combo.Input(
+            "easing",
+            options=list(EASINGS),
+            default="linear",
+            tooltip="How a movement starts and ends: at once, or softly. Keyframes carry their own.",
+        ),
+    ]
 
 
 def _between(cache: BuiltCache | None, frames: int, fps: float, easing: Easing) -> KeyframePath:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..recon._tiny_net import TinyOutput, latitude_prior
+from ..recon._tiny_net import TinyOutput, latitude_prior, sphere_pad
 
 __all__ = ["DepthTarget", "depth_loss", "latitude_weight"]
 
@@ -63,11 +63,11 @@ def _near_breaks(target: DepthTarget) -> Tensor:
     obliquely the plane is seen. Where the distance does not count, it is taken as infinite.
     """
     inverse = torch.where(target.valid, (-target.log_distance).exp(), 0.0)[:, None]
-    padded = F.pad(F.pad(inverse, (1, 1, 0, 0), mode="circular"), (0, 0, 1, 1), mode="replicate")
+    padded = sphere_pad(inverse, 1)
     across = (padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] - 2 * inverse).abs()
     along = (padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] - 2 * inverse).abs()
     bends = (torch.maximum(across, along) > _BREAK * inverse.clamp(min=1e-3)).float()
-    return F.max_pool2d(F.pad(bends, (1, 1, 0, 0), mode="circular"), 3, stride=1, padding=(1, 0))[:, 0]
+    return F.max_pool2d(sphere_pad(bends, 1), 3, stride=1)[:, 0]
 
 
 def _gradients(error: Tensor, weight: Tensor, scales: int = 4) -> Tensor:

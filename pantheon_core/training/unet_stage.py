@@ -23,7 +23,15 @@ from .vae_stage import load_vae
 if TYPE_CHECKING:
     from ..diffusion import PantheonModel
 
-__all__ = ["Sample", "batch_loss", "build_training_model", "draw_sample", "export_model", "train_unet"]
+__all__ = [
+    "Sample",
+    "batch_loss",
+    "build_training_model",
+    "decoder_of",
+    "draw_sample",
+    "export_model",
+    "train_unet",
+]
 
 _log = logging.getLogger(__name__)
 _FPS_ID, _MOTION = 6.0, 127.0
@@ -62,7 +70,7 @@ def train_unet(config: TrainConfig, *, progress: Progress | None = None) -> FitR
 
     result = fit(config, model, step_loss, progress=progress)
     if config.unet.decoder:
-        model.vae.decoder.load_state_dict(_same_encoder(config, vae).decoder.state_dict())
+        model.vae.decoder.load_state_dict(decoder_of(config, vae).state_dict())
     export_model(model, result.averaged, Path(config.output) / "model.safetensors")
     return result
 
@@ -174,15 +182,19 @@ def export_model(model: PantheonModel, averaged: dict[str, Tensor], path: Path) 
         model.load_state_dict(raw)
 
 
-def _same_encoder(config: TrainConfig, vae: Any) -> Any:
-    """The VAE whose decoder the finished model gets; the UNet's latents must be its own."""
+def decoder_of(config: TrainConfig, vae: Any) -> Any:
+    """The decoder that `unet.decoder` names for the finished model.
+
+    Raises:
+        InputError: it belongs to another encoder than `vae`'s, on whose latents the UNet was trained.
+    """
     other = load_vae(config.unet.decoder, config.vae)
     if vae_fingerprint(other) != vae_fingerprint(vae):
         raise InputError(
             f"unet.decoder: the encoder in {config.unet.decoder} is not that of {config.unet.vae}; train the "
             "decoder with vae.freeze_encoder = true from the same checkpoint"
         )
-    return other
+    return other.decoder
 
 
 def _start_from(model: PantheonModel, path: Path) -> None:

@@ -51,6 +51,47 @@ def test_loss_is_smallest_at_the_truth() -> None:
     assert shifted["grad"] < 1e-5
 
 
+def _target(distance: torch.Tensor) -> DepthTarget:
+    nothing = torch.zeros_like(distance)
+    return DepthTarget(
+        log_distance=distance.log(),
+        valid=nothing == 0,
+        sky=nothing,
+        floor=nothing,
+        labelled=nothing == 0,
+        metric=torch.ones(len(distance)),
+    )
+
+
+def test_errors_beside_depth_breaks_count_more() -> None:
+    distance = torch.full((1, 32, 64), 6.0)
+    distance[:, 12:20, 60:] = distance[:, 12:20, :4] = 2.0  # a thing over the seam
+    residual = distance.log() - latitude_prior(32)
+    silent = torch.zeros_like(distance)
+    loss = {}
+    for place, column in (("seam", 4), ("wall", 32)):
+        off = residual.clone()
+        off[:, 14:18, column] += 0.5
+        output = TinyOutput(residual=off, confidence=silent, sky=silent, floor=silent)
+        loss[place] = depth_loss(output, _target(distance))[1]["abs"]
+    assert loss["seam"] > 3 * loss["wall"]
+
+
+def test_a_plane_has_no_depth_breaks() -> None:
+    down = -torch.sin((0.5 - (torch.arange(64) + 0.5) / 64) * math.pi)[:, None].expand(64, 128)
+    plane = (1.6 / down.clamp(min=0.2))[None]
+    residual = plane.log() - latitude_prior(64)
+    silent = torch.zeros_like(plane)
+    part = []
+    for row in (45, 55):
+        off = residual.clone()
+        off[:, row, 20:24] += 0.5 / math.cos((0.5 - (row + 0.5) / 64) * math.pi)
+        output = TinyOutput(residual=off, confidence=silent, sky=silent, floor=silent)
+        part.append(depth_loss(output, _target(plane))[1]["abs"])
+    # The same solid angle of error weighs the same wherever on the plane it is.
+    assert abs(part[0] / part[1] - 1) < 0.05
+
+
 def test_augmentation_moves_all_maps_together(generator: torch.Generator) -> None:
     fine = torch.arange(16.0).expand(1, 8, 16)
     coarse = fine[:, ::2, ::2]

@@ -21,8 +21,8 @@ from pantheon_core.training.clips import (
 )
 from pantheon_core.training.latents import LatentFolder
 from pantheon_core.training.losses import edm_input
-from pantheon_core.training.unet_stage import batch_loss, build_training_model, draw_sample
-from pantheon_core.training.vae_stage import build_vae
+from pantheon_core.training.unet_stage import batch_loss, build_training_model, decoder_of, draw_sample
+from pantheon_core.training.vae_stage import build_vae, load_vae
 
 JOB = ClipJob(seed=3, kind="room", height=64, source_height=64, frames=6)
 
@@ -59,6 +59,26 @@ def test_first_frame_is_true_and_holes_are_black(folder):
     assert not clip.distance[~clip.coverage].any()
     seen = clip.distance[1:][clip.coverage[1:]].float()
     assert 0.2 < float(seen.median()) < 10
+
+
+def test_only_a_decoder_of_the_same_encoder_goes_into_the_model(tmp_path):
+    settings = VAEConfig()
+    paths = {}
+    for name, part in (("start", None), ("decoder", "decoder"), ("other", "encoder")):
+        torch.manual_seed(0)
+        vae = build_vae(settings)
+        if part:
+            torch.nn.init.constant_(getattr(vae, part).conv_in.bias, 0.5)
+        paths[name] = tmp_path / f"{name}.pt"
+        torch.save({"model": vae.state_dict(), "averaged": {}}, paths[name])
+    vae = load_vae(paths["start"], settings)
+
+    def chosen(name):
+        return decoder_of(TrainConfig(vae=settings, unet=UNetConfig(decoder=str(paths[name]))), vae)
+
+    assert float(chosen("decoder").conv_in.bias.mean()) == 0.5
+    with pytest.raises(InputError, match="not that of"):
+        chosen("other")
 
 
 def test_windows_repeat_and_stay_inside(folder):
