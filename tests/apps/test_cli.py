@@ -156,7 +156,7 @@ def test_interruption_leaves_nothing(files: Path, tmp_path: Path, monkeypatch: p
     def stop(done: int, total: int) -> None:
         raise InterruptedByUser
 
-    monkeypatch.setattr("pantheon_core.cli._bars", lambda stack, quiet: lambda name: stop)
+    monkeypatch.setattr("pantheon_core.cli.bars", lambda stack, quiet: lambda name: stop)
     assert _scaffold(files, "--out", str(tmp_path / "s.mp4")) == EXIT_INTERRUPTED
     assert not list(tmp_path.iterdir())
 
