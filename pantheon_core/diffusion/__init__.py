@@ -9,6 +9,7 @@ from .conditioning import encode_tokens
 from .config import HoleFill, ModelConfig
 from .fusion import FusionSettings
 from .generate import GeneratedVideo, generate
+from .hold import HoldSettings
 from .model import PantheonModel, build_tiny
 from .samplers import sample_euler
 from .schedule import karras_sigmas
@@ -18,6 +19,7 @@ from .spherical import spherical
 __all__ = [
     "FusionSettings",
     "GeneratedVideo",
+    "HoldSettings",
     "HoleFill",
     "ModelConfig",
     "PantheonModel",

@@ -17,8 +17,9 @@ from torch import Tensor
 from ..check import check_shape
 from ..errors import InputError
 from .denoiser import Denoise
+from .reinjection import check_reinjection
 
-__all__ = ["FusedDenoiser", "FusionSettings", "frame_weights", "reinjection_route"]
+__all__ = ["FusedDenoiser", "FusionSettings", "frame_weights"]
 
 Weights = Literal["linear", "cosine", "sigmoid", "forward"]
 
@@ -31,6 +32,8 @@ class FusionSettings:
         weights: share of the forward path over the frames, 1 at the first and 0 at the last: "linear" (the
             paper's), "cosine", "sigmoid"; or "forward", which leaves the reverse path out.
         sharpness: of "sigmoid": its slope against the linear one's, about; more than 0.
+        forward_below: noise level below which the forward path runs alone: half the work there, and the last
+            details are one path's. 0 blends to the end.
         reinject_steps: length L of the windows of steps that are repeated with fresh noise; 0 for none.
         reinject_repeats: how often each window is repeated, K; 0 for none.
         reinject_until: the windows lie side by side in this first part of the steps, more than 0, up to 1.
@@ -38,6 +41,7 @@ class FusionSettings:
 
     weights: Weights = "linear"
     sharpness: float = 10.0
+    forward_below: float = 0.0
     reinject_steps: int = 0
     reinject_repeats: int = 0
     reinject_until: float = 0.5
@@ -49,20 +53,12 @@ class FusionSettings:
             )
         if not (math.isfinite(self.sharpness) and self.sharpness > 0):
             raise InputError(f"FusionSettings.sharpness: expected a number above 0, got {self.sharpness!r}")
-        if self.reinject_steps < 0 or self.reinject_repeats < 0:
+        if not 0.0 <= self.forward_below < math.inf:
             raise InputError(
-                "FusionSettings: expected reinject_steps >= 0 and reinject_repeats >= 0, got "
-                f"{self.reinject_steps} and {self.reinject_repeats}"
+                "FusionSettings.forward_below: expected a noise level of 0 or more, got "
+                f"{self.forward_below!r}"
             )
-        if (self.reinject_steps == 0) != (self.reinject_repeats == 0):
-            raise InputError(
-                f"FusionSettings: reinject_steps = {self.reinject_steps} with reinject_repeats = "
-                f"{self.reinject_repeats} would do nothing; set both to 0, or both to 1 or more"
-            )
-        if not 0.0 < self.reinject_until <= 1.0:
-            raise InputError(
-                f"FusionSettings.reinject_until: expected more than 0, up to 1, got {self.reinject_until!r}"
-            )
+        check_reinjection(self)
 
 
 def frame_weights(settings: FusionSettings, frames: int) -> Tensor:
@@ -86,37 +82,6 @@ def frame_weights(settings: FusionSettings, frames: int) -> Tensor:
     return weights.float()
 
 
-def reinjection_route(steps: int, settings: FusionSettings | None) -> list[tuple[int, int]]:
-    """The steps of a sampler, as pairs of indices into its noise levels, with the repeated windows.
-
-    Args:
-        steps: number of denoising steps without repeats.
-        settings: None for none.
-
-    Returns:
-        Pairs (i, i + 1) denoise, pairs (i + L, i) add noise back.
-
-    Raises:
-        InputError: repeats are asked for, but no window fits.
-    """
-    plain = [(i, i + 1) for i in range(steps)]
-    if settings is None or settings.reinject_repeats == 0:
-        return plain
-    length = settings.reinject_steps
-    windows = math.floor(settings.reinject_until * steps + 1e-9) // length
-    if windows == 0:
-        raise InputError(
-            f"FusionSettings: no window of reinject_steps = {length} fits in the first "
-            f"{settings.reinject_until:.0%} of {steps} steps, re-injection would do nothing; raise "
-            "reinject_until, or lower reinject_steps"
-        )
-    route: list[tuple[int, int]] = []
-    for start in range(0, windows * length, length):
-        window = plain[start : start + length]
-        route += window + ([(start + length, start), *window]) * settings.reinject_repeats
-    return route + plain[windows * length :]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FusedDenoiser:
     """Blend of two denoisers, itself a denoiser.
@@ -126,16 +91,18 @@ class FusedDenoiser:
         backward: conditioned on the end; it sees and returns the frames in reverse order. Everything it was
             built with (conditioning latents, token roles, guidance ramp) is in its own order.
         weights: (T,) share of `forward`, in order.
+        forward_below: noise level below which `forward` runs alone.
     """
 
     forward: Denoise
     backward: Denoise
     weights: Tensor
+    forward_below: float = 0.0
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """Denoise (1, T, C, h, w) at level `sigma`."""
         check_shape("x", x, "B T C h w", T=self.weights.shape[0])
-        if bool((self.weights == 1.0).all()):
+        if sigma < self.forward_below or bool((self.weights == 1.0).all()):
             return self.forward(x, sigma)
         weights = self.weights.to(x.device).view(1, -1, 1, 1, 1)
         start = self.forward(x, sigma)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -15,20 +15,19 @@ from ..check import check_erp, check_finite, check_shape
 from ..errors import InputError, Progress
 from ..geometry import resize_erp
 from ..render import pull_push
-from .codec import decode_latents, decode_windows, encode_video
+from .codec import decode_latents, decode_windows
 from .compose import compose_with_scaffold
-from .conditioning import added_time_ids, augment_frames, encode_tokens
+from .conditioning import augment_frames
 from .config import ModelConfig
-from .denoiser import Denoise, Denoiser, guidance_ramp, initial_scale
-from .fusion import FusedDenoiser, FusionSettings, frame_weights, reinjection_route
+from .fusion import FusionSettings
+from .hold import HoldSettings
 from .model import PantheonModel
-from .preview import fit_preview
-from .samplers import SAMPLERS
-from .schedule import noise_levels
+from .reinjection import reinjection_route
+from .sample import Conditions, Held, repeated_windows, sample_latents
 from .settings import SamplerSettings
 from .spherical import spherical
 
-__all__ = ["GeneratedVideo", "Preview", "generate", "place_anchors", "sample_latents"]
+__all__ = ["GeneratedVideo", "Preview", "generate", "place_anchors"]
 
 Preview: TypeAlias = Callable[[int, Tensor], None]
 """`preview(step, frames (T, 3, h, w) rgb 0..1)`: a rough picture of every frame, one pixel per latent."""
@@ -89,7 +88,7 @@ def generate(
         ShapeError, ConventionError: pictures that do not fit each other or are not 2:1.
         InputError: values out of range, anchors that do not fit the model's variant or the fusion.
     """
-    settings = settings or SamplerSettings()
+    settings = _with_hold(settings or SamplerSettings(), model.config)
     _check_inputs(model.config, scaffold_rgb, coverage, anchors, fusion)
     if distance is not None:
         check_shape("distance", distance, "T H W", **check_shape("coverage", coverage, "T H W"))
@@ -110,11 +109,11 @@ def generate(
         # Draws in this order are the stock pipeline's: augmentation, then the starting noise.
         conditioned = _conditioned_frames(model.config, frames, fusion)
         conditioned = augment_frames(conditioned, settings.noise_aug, generator)
+        held = _held(settings.hold, frames, covered, distance)
         size = (1, frames.shape[0], model.latent_channels, *(s // model.downscale for s in frames.shape[-2:]))
         latents = sample_latents(
             model,
-            conditioned,
-            anchors,
+            Conditions(frames=conditioned, anchors=anchors, held=held),
             torch.randn(size, generator=generator),
             settings=settings,
             fusion=fusion,
@@ -147,7 +146,10 @@ class _Meter:
     def __init__(
         self, frames: int, settings: SamplerSettings, fusion: FusionSettings | None, progress: Progress | None
     ) -> None:
-        steps = sum(stop > start for start, stop in reinjection_route(settings.steps, fusion))
+        steps = sum(
+            stop > start
+            for start, stop in reinjection_route(settings.steps, repeated_windows(settings, fusion))
+        )
         windows = decode_windows(frames, chunk=settings.decode_chunk, overlap=settings.decode_overlap)
         self.total = steps + len(windows)
         self.done = 0
@@ -193,86 +195,17 @@ def place_anchors(
     return frames, covered
 
 
-def sample_latents(
-    model: PantheonModel,
-    conditioned: Tensor,
-    anchors: Sequence[Tensor],
-    noise: Tensor,
-    *,
-    settings: SamplerSettings,
-    fusion: FusionSettings | None = None,
-    generator: torch.Generator | None = None,
-    on_step: Callable[[int, Callable[[], Tensor]], None] | None = None,
-) -> Tensor:
-    """Sample video latents; `generate` without noise drawing, decoding and the spherical mode.
-
-    Args:
-        model: the model.
-        conditioned: (T, 3, H, W) scaffold frames, augmented; for first-frame models the first anchor frame
-            and, with fusion, the last.
-        anchors: panoramas (3, H, W) for the tokens.
-        noise: (1, T, C, h, w) unit noise.
-        settings: steps, guidance, time ids, chunks.
-        fusion: see `generate`.
-        generator: of re-injected noise and of stochastic samplers.
-        on_step: `on_step(step, picture)`, where `picture()` makes the preview.
-
-    Returns:
-        (1, T, C, h, w) float32 scaled latents on the model's device.
-    """
-    device = model.device
-    geometry = encode_video(model, conditioned, chunk=settings.encode_chunk)
-    denoise = _denoiser(model, geometry, anchors, noise.shape[1], settings, fusion)
-    sigmas = noise_levels(settings.schedule, settings.steps, settings.sigma_min, settings.sigma_max)
-    to_rgb = fit_preview(geometry, conditioned)
-
-    def callback(step: int, x0: Tensor) -> None:
-        if on_step is not None:
-            on_step(step, lambda: to_rgb(x0[0] / model.scaling_factor).cpu())
-
-    return SAMPLERS[settings.sampler](
-        denoise,
-        noise.to(device) * initial_scale(float(sigmas[0])),
-        sigmas,
-        callback=callback,
-        route=reinjection_route(settings.steps, fusion),
-        generator=generator,
-    )
+def _with_hold(settings: SamplerSettings, config: ModelConfig) -> SamplerSettings:
+    """A model that never sees the scaffold is held to it, unless the caller says otherwise."""
+    if settings.hold is None and config.conditioning == "first_frame":
+        return replace(settings, hold=HoldSettings())
+    return settings
 
 
-def _denoiser(
-    model: PantheonModel,
-    geometry: Tensor,
-    anchors: Sequence[Tensor],
-    frames: int,
-    settings: SamplerSettings,
-    fusion: FusionSettings | None,
-) -> Denoise:
-    """The forward path's denoiser, or its blend with the reverse path's."""
-    time_ids = added_time_ids(settings.fps, settings.motion_bucket, settings.noise_aug, device=model.device)
-    ends, shape = (settings.guidance_min, settings.guidance_max), settings.guidance_shape
-    guidance = guidance_ramp(frames, *ends, shape=shape, device=model.device)
-
-    def path(latents: Tensor, seen: Sequence[Tensor]) -> Denoiser:
-        if model.config.conditioning == "first_frame":
-            latents = latents[:1].expand(frames, -1, -1, -1)
-        # A model of two anchors sees the path's start in the start role, whichever way the path runs.
-        tokens = encode_tokens(model, seen[:1] if model.config.variant == "single" else seen)
-        concat = latents[None].to(model.dtype)
-        return Denoiser(
-            unet=model.unet,
-            concat=concat,
-            tokens=tokens,
-            time_ids=time_ids,
-            guidance=guidance,
-            together=settings.guidance_together,
-        )
-
-    forward = path(geometry, anchors)
-    if fusion is None or fusion.weights == "forward":
-        return forward
-    backward = path(geometry.flip(0), list(reversed(anchors)))
-    return FusedDenoiser(forward=forward, backward=backward, weights=frame_weights(fusion, frames))
+def _held(hold: HoldSettings | None, frames: Tensor, covered: Tensor, distance: Tensor | None) -> Held | None:
+    if hold is None or hold.strength == 0.0:
+        return None
+    return Held(frames=pull_push(frames, covered, distance=distance), coverage=covered, settings=hold)
 
 
 def _conditioned_frames(config: ModelConfig, frames: Tensor, fusion: FusionSettings | None) -> Tensor:

@@ -1,7 +1,7 @@
 """Samplers: plain loops over `denoise(x, sigma) -> x0`, without state, in float32.
 
 Each takes the noise levels and, for latent fusion, a route through them that may go back up (see
-`fusion.reinjection_route`); on the way up all of them add fresh noise.
+`reinjection.reinjection_route`); on the way up all of them add fresh noise.
 """
 
 from __future__ import annotations

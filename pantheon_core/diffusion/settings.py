@@ -8,6 +8,7 @@ from typing import get_args
 
 from ..errors import InputError
 from .denoiser import GuidanceShape
+from .hold import HoldSettings
 from .samplers import SamplerName
 from .schedule import SIGMA_MAX, SIGMA_MIN, ScheduleName
 
@@ -44,6 +45,8 @@ class SamplerSettings:
         decode_overlap: frames that neighbouring decoded windows share.
         keep_scaffold: 0..1, see `compose_with_scaffold`; None takes the model's own.
         feather: pixels over which kept scaffold fades into painted parts.
+        hold: how covered parts are held to the scaffold while denoising. None: with its default settings for
+            models that never see the scaffold ("first_frame"), not at all for the others.
         autocast: compute in bfloat16 where that is safe: faster on most CPUs, slightly different pictures.
     """
 
@@ -67,6 +70,7 @@ class SamplerSettings:
     decode_overlap: int = 2
     keep_scaffold: float | None = None
     feather: int = 0
+    hold: HoldSettings | None = None
     autocast: bool = False
 
     def __post_init__(self) -> None:

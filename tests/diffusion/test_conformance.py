@@ -15,7 +15,14 @@ from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion 
 from PIL import Image
 from transformers import CLIPImageProcessor
 
-from pantheon_core.diffusion import PantheonModel, SamplerSettings, generate, karras_sigmas, load_model
+from pantheon_core.diffusion import (
+    HoldSettings,
+    PantheonModel,
+    SamplerSettings,
+    generate,
+    karras_sigmas,
+    load_model,
+)
 from pantheon_core.diffusion.conditioning import clip_pixels
 
 STEPS, FRAMES = 4, 3
@@ -79,7 +86,10 @@ def test_equals_stable_video_diffusion_pipeline(stock: PantheonModel) -> None:
         their_frames = pipe.decode_latents(theirs, FRAMES)[0].transpose(0, 1) * 0.5 + 0.5
 
     panorama = torch.from_numpy(image).permute(2, 0, 1) / 255.0
-    settings = SamplerSettings(steps=STEPS, guidance_min=1.0, guidance_max=3.0, seed=3, spherical=False)
+    free = HoldSettings(strength=0.0)
+    settings = SamplerSettings(
+        steps=STEPS, guidance_min=1.0, guidance_max=3.0, seed=3, spherical=False, hold=free
+    )
     ours = generate(
         stock,
         panorama.expand(FRAMES, -1, -1, -1),

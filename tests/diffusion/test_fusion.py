@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from pantheon_core.diffusion import FusionSettings, PantheonModel, SamplerSettings, encode_tokens, generate
-from pantheon_core.diffusion.fusion import FusedDenoiser, frame_weights, reinjection_route
+from pantheon_core.diffusion.fusion import FusedDenoiser, frame_weights
+from pantheon_core.diffusion.reinjection import reinjection_route
 from pantheon_core.errors import InputError, ShapeError
 
 QUICK = SamplerSettings(steps=2, sigma_max=20.0, guidance_max=1.0)
@@ -106,7 +107,7 @@ def test_fusion_is_the_same_in_reversed_time(
     conditioning: str,
 ) -> None:
     """Swap the anchors and reverse everything: a symmetric blend gives the reversed video."""
-    from pantheon_core.diffusion.generate import sample_latents
+    from pantheon_core.diffusion.sample import Conditions, sample_latents
 
     model = build_nano(variant=variant, conditioning=conditioning, token_roles=True)
     scaffold, _, anchors = clip
@@ -114,8 +115,10 @@ def test_fusion_is_the_same_in_reversed_time(
     noise = torch.randn(1, 3, 4, 8, 16)
     call = {"settings": QUICK, "fusion": FusionSettings()}
     with torch.no_grad():
-        there = sample_latents(model, frames, anchors, noise, **call)
-        back = sample_latents(model, frames.flip(0), anchors[::-1], noise.flip(1), **call)
+        there = sample_latents(model, Conditions(frames=frames, anchors=anchors), noise, **call)
+        back = sample_latents(
+            model, Conditions(frames=frames.flip(0), anchors=anchors[::-1]), noise.flip(1), **call
+        )
     torch.testing.assert_close(back, there.flip(1), atol=1e-4, rtol=0)
 
 

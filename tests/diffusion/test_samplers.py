@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pantheon_core.diffusion import FusionSettings, PantheonModel, SamplerSettings, generate
 from pantheon_core.diffusion.denoiser import Denoiser, GuidanceShape, guidance_ramp
-from pantheon_core.diffusion.generate import sample_latents
+from pantheon_core.diffusion.sample import Conditions, sample_latents
 from pantheon_core.diffusion.samplers import SAMPLERS, SamplerName, sample_dpmpp_2m
 from pantheon_core.diffusion.schedule import (
     ScheduleName,
@@ -270,9 +270,8 @@ def test_fusion_with_every_sampler(
 
     def sample(frames: Tensor, seen: list[Tensor], start: Tensor, fusion: FusionSettings) -> Tensor:
         with torch.no_grad():
-            return sample_latents(
-                model, frames, seen, start, settings=settings, fusion=fusion, generator=seeded(5)
-            )
+            seeing = Conditions(frames=frames, anchors=seen)
+            return sample_latents(model, seeing, start, settings=settings, fusion=fusion, generator=seeded(5))
 
     there = sample(scaffold, anchors, noise, FusionSettings())
     if name != "dpmpp_2m_sde":

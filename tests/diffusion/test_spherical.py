@@ -16,7 +16,7 @@ from pantheon_core.diffusion import (
     encode_video,
     spherical,
 )
-from pantheon_core.diffusion.generate import sample_latents
+from pantheon_core.diffusion.sample import Conditions, sample_latents
 from pantheon_core.errors import InputError
 
 ROLL = 64
@@ -30,8 +30,7 @@ def whole_chain(model: PantheonModel, clip: tuple[Tensor, Tensor, list[Tensor]],
     with torch.no_grad():
         latents = sample_latents(
             model,
-            scaffold.roll(roll, -1),
-            [anchors[0].roll(roll, -1)],
+            Conditions(frames=scaffold.roll(roll, -1), anchors=[anchors[0].roll(roll, -1)]),
             noise.roll(roll // 8, -1),
             settings=settings,
         )
