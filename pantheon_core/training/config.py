@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from ..diffusion import HoleFill
+from ..diffusion.config import Conditioning
 from ..errors import BackendUnavailableError, InputError
 
 __all__ = ["DataConfig", "TrainConfig", "UNetConfig", "VAEConfig", "load_config"]
@@ -76,6 +77,8 @@ class UNetConfig:
         decoder: checkpoint of a VAE stage that went on from `vae` with a frozen encoder: its decoder goes
             into the finished model; empty takes the decoder of `vae`.
         start: checkpoint.pt of an earlier unet stage to start from; empty starts as a copy of the scaffold.
+        conditioning: "scaffold"; or "first_frame", the first panorama's latent repeated over the frames and
+            its tokens alone, as stock Stable Video Diffusion is conditioned.
         hole_fill: what the VAE sees in the scaffold's holes, as in `diffusion.ModelConfig`.
         channels: of the UNet's levels; the first must be 96 (`unet_start.py`).
         p_mean: mean of ln sigma.
@@ -92,6 +95,7 @@ class UNetConfig:
     vae: str = ""
     decoder: str = ""
     start: str = ""
+    conditioning: Conditioning = "scaffold"
     hole_fill: HoleFill = "value"
     channels: tuple[int, ...] = (96, 64, 96)
     p_mean: float = 0.7
@@ -115,6 +119,7 @@ class TrainConfig:
         steps: total optimiser steps; may be changed between resumes.
         decay_steps: last steps, over which the learning rate falls to zero.
         max_seconds: stop (with a checkpoint) after this long; 0 means no limit.
+        export_every: write the averaged weights as a model file this often; 0 only at the end.
         bf16: autocast to bfloat16; the weights stay float32.
     """
 
@@ -133,6 +138,7 @@ class TrainConfig:
     bf16: bool = True
     log_every: int = 20
     checkpoint_every: int = 200
+    export_every: int = 0
     max_seconds: float = 0.0
     data: DataConfig = field(default_factory=DataConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)

@@ -22,6 +22,7 @@ __all__ = ["FitResult", "fit", "learning_rate_factor", "step_generator"]
 _log = logging.getLogger(__name__)
 
 StepLoss = Callable[[int, torch.Generator], dict[str, Tensor]]
+Export = Callable[[dict[str, Tensor]], object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -53,7 +54,12 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 
 def fit(
-    config: TrainConfig, module: nn.Module, step_loss: StepLoss, *, progress: Progress | None = None
+    config: TrainConfig,
+    module: nn.Module,
+    step_loss: StepLoss,
+    *,
+    export: Export | None = None,
+    progress: Progress | None = None,
 ) -> FitResult:
     """Minimise `step_loss(step, generator)["loss"]` over the parameters of `module`.
 
@@ -64,6 +70,7 @@ def fit(
         config: schedule and folder; changing `steps`, `max_seconds` or the data between resumes is allowed.
         module: everything that is trained, and whatever else its checkpoint should carry.
         step_loss: returns at least "loss"; all values are logged. It must draw from the generator only.
+        export: called with the averaged weights every `export_every` steps.
         progress: called with (steps done, steps).
 
     Raises:
@@ -105,6 +112,8 @@ def fit(
         late = bool(config.max_seconds) and time.monotonic() - start > config.max_seconds
         if step % config.checkpoint_every == 0 or step == config.steps or late:
             _save(folder / "checkpoint.pt", module, optimizer, averaged, step)
+        if export is not None and config.export_every and step % config.export_every == 0:
+            export(averaged)
         if late:
             break
     return FitResult(step=step, finished=step >= config.steps, losses=tuple(losses), averaged=averaged)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +68,13 @@ def train_unet(config: TrainConfig, *, progress: Progress | None = None) -> FitR
     def step_loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
         return batch_loss(model, _draw_batch(folder, config, generator), config, generator)
 
-    result = fit(config, model, step_loss, progress=progress)
-    if config.unet.decoder:
-        model.vae.decoder.load_state_dict(decoder_of(config, vae).state_dict())
-    export_model(model, result.averaged, Path(config.output) / "model.safetensors")
+    decoder = decoder_of(config, vae).state_dict() if config.unet.decoder else None
+
+    def export(averaged: dict[str, Tensor]) -> None:
+        export_model(model, averaged, Path(config.output) / "model.safetensors", decoder=decoder)
+
+    result = fit(config, model, step_loss, export=export, progress=progress)
+    export(result.averaged)
     return result
 
 
@@ -98,6 +101,18 @@ def build_training_model(config: TrainConfig, vae: Any, scaling_factor: float) -
         description="Small demonstration model, trained on procedural scenes on two CPU cores. "
         "It paints plausible colour and texture into holes, not new objects.",
     )
+    if config.unet.conditioning == "first_frame":
+        settings = replace(
+            settings,
+            variant="single",
+            conditioning="first_frame",
+            hole_fill="value",
+            keep_scaffold=0.0,
+            detail_reach=0,
+            name="pantheon-tiny-stock",
+            description="Small model conditioned on the first frame alone, as stock Stable Video Diffusion "
+            "is; for comparisons.",
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = build_model(settings, parts)
@@ -123,10 +138,13 @@ def draw_sample(clip: LatentClip, config: TrainConfig, generator: torch.Generato
         index = torch.linspace(0, total - 1, len(index)).round().long()
         if chance[1] < 0.5:
             index = index.flip(0)
-    dual = bool(chance[2] < (0.5 if clip.anchors == 2 else config.unet.dual_share))
+    first_frame = config.unet.conditioning == "first_frame"
+    dual = not first_frame and bool(chance[2] < (0.5 if clip.anchors == 2 else config.unet.dual_share))
     truth, scaffold, holes = clip.truth[index], clip.scaffold[index].clone(), clip.holes[index].clone()
     if dual:
         scaffold[-1], holes[-1] = truth[-1], 0.0
+    if first_frame:
+        scaffold = truth[:1].expand_as(truth)
     shift = int(torch.randint(truth.shape[-1], (1,), generator=generator))
     ends = [clip.rgb[index[0]], clip.rgb[index[-1]]][: 1 + dual]
     return Sample(
@@ -152,9 +170,11 @@ def batch_loss(
     augment = sample_sigma(count, generator, mean=settings.noise_aug[0], std=settings.noise_aug[1])
     keep_tokens, keep_latents = conditioning_keep(count, generator, settings.drop)
     # Augmentation noise in latent space: relative to the latents' deviation, since they are kept encoded.
-    extra = torch.randn(scaffold.shape, generator=generator) * (augment / model.scaling_factor).view(
-        -1, 1, 1, 1, 1
-    )
+    extra = torch.randn(scaffold.shape, generator=generator)
+    if settings.conditioning == "first_frame":
+        # Stock conditioning repeats one noisy latent.
+        extra = extra[:, :1]
+    extra = extra * (augment / model.scaling_factor).view(-1, 1, 1, 1, 1)
     scaffold = (scaffold + extra) * keep_latents.view(-1, 1, 1, 1, 1)
     noise = torch.randn(latents.shape, generator=generator)
     model_input, time, noisy = edm_input(latents, noise, sigma)
@@ -170,13 +190,20 @@ def batch_loss(
     return {"loss": loss, **_watch(output.detach(), noisy, latents, sigma, holes)}
 
 
-def export_model(model: PantheonModel, averaged: dict[str, Tensor], path: Path) -> Path:
-    """Write the averaged weights as one half-precision file."""
+def export_model(
+    model: PantheonModel,
+    averaged: dict[str, Tensor],
+    path: Path,
+    *,
+    decoder: dict[str, Tensor] | None = None,
+) -> Path:
+    """Write the averaged weights, with another decoder of the VAE if given, as one half-precision file."""
     from ..diffusion import save_model
 
     raw = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    other = {f"vae.decoder.{key}": value for key, value in (decoder or {}).items()}
     try:
-        model.load_state_dict({**raw, **averaged})
+        model.load_state_dict({**raw, **averaged, **other})
         return save_model(model, path, dtype=torch.float16)
     finally:
         model.load_state_dict(raw)
@@ -244,6 +271,11 @@ def _draw_batch(folder: LatentFolder, config: TrainConfig, generator: torch.Gene
 def _scaling(config: TrainConfig, folder: LatentFolder) -> float:
     """1 / deviation of the latents, measured once and kept with the run so that a resume uses the same."""
     path = Path(config.output) / "latents.json"
+    earlier = Path(config.unet.start).parent / "latents.json"
+    if config.unet.start and earlier.is_file() and not path.is_file():
+        # The weights that the run starts from were trained with this scale.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(earlier.read_bytes())
     if not path.is_file():
         mean, std = latent_statistics(folder)
         path.parent.mkdir(parents=True, exist_ok=True)

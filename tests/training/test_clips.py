@@ -164,3 +164,14 @@ def test_dual_samples_have_true_ends_and_roles(folder, vae):
 
 def test_two_anchor_job_names_another_file():
     assert dataclasses.replace(JOB, anchors=2).filename != JOB.filename
+
+
+def test_first_frame_samples_repeat_the_first_latent_and_have_one_anchor(folder, vae):
+    config = TrainConfig(bf16=False, unet=UNetConfig(conditioning="first_frame", dual_share=1.0))
+    clip = LatentFolder(ClipFolder(folder, held_out=False), vae).read(0)
+    sample = draw_sample(clip, config, torch.Generator().manual_seed(1), frames=5)
+    assert sample.roles == [0]
+    assert torch.equal(sample.scaffold, sample.truth[:1].expand_as(sample.truth))
+    model = build_training_model(config, vae, 0.7)
+    assert (model.config.conditioning, model.config.variant) == ("first_frame", "single")
+    assert torch.isfinite(batch_loss(model, [sample], config, torch.Generator().manual_seed(2))["loss"])
