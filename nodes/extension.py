@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import (
     fusion,
+    hold,
     host,
     model,
     panorama,
@@ -41,6 +42,7 @@ class PantheonExtension(ComfyExtension):
             scaffold.RenderERPScaffold,
             model.PantheonModelLoader,
             fusion.DualAnchorLatentFusion,
+            hold.PantheonHoldScaffold,
             sample.PantheonSampler,
             video.SaveERPVideo,
             viewer.PantheonPreview360,

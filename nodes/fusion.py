@@ -63,6 +63,17 @@ class DualAnchorLatentFusion(io.ComfyNode):
                     step=0.01,
                     tooltip="The windows lie in this first part of the steps.",
                 ),
+                advanced(
+                    io.Float.Input,
+                    "forward_below",
+                    default=0.0,
+                    min=0.0,
+                    max=700.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="Below this noise level only the path from the start is run: faster, and the "
+                    "last details are one path's. 0 blends to the end. Sampling goes from 700 to 0.",
+                ),
             ],
             outputs=[Fusion.Output(display_name="fusion", tooltip="For the Pantheon sampler.")],
         )

@@ -12,7 +12,7 @@ from comfy_api.latest import io
 
 from .convert import to_image
 from .host import progress_with_preview
-from .schema import Fusion, Model, Scaffold, advanced, schema
+from .schema import Fusion, Hold, Model, Scaffold, advanced, schema
 from .types import LoadedModel
 
 if TYPE_CHECKING:
@@ -88,6 +88,12 @@ class PantheonSampler(io.ComfyNode):
                     tooltip="From Dual-Anchor Latent Fusion, for a path that ends on a second panorama.",
                 ),
                 *_later_inputs(),
+                Hold.Input(
+                    "hold",
+                    optional=True,
+                    tooltip="From Hold to Scaffold, for Stable Video Diffusion as it is. Without it such a "
+                    "model is held with the default values; models trained on scaffolds are not held.",
+                ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The video's latents, one per frame."),

@@ -14,6 +14,7 @@ Trajectory = io.Custom("PANTHEON_TRAJECTORY")
 Scaffold = io.Custom("PANTHEON_SCAFFOLD")
 Model = io.Custom("PANTHEON_MODEL")
 Fusion = io.Custom("PANTHEON_FUSION")
+Hold = io.Custom("PANTHEON_HOLD")
 MoGeGeometry = io.Custom("MOGE_GEOMETRY")
 
 CATEGORY = "Pantheon360"

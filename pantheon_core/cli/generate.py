@@ -21,7 +21,7 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, bars: Bars) -> str:
     from ..apps import Stages, contact_sheet, save_png
-    from ..diffusion import SamplerSettings, generate, load_model
+    from ..diffusion import HoldSettings, SamplerSettings, generate, load_model
 
     refuse_overwrite(args, args.out, args.scaffold_out, args.contact_sheet, args.cache_out)
     stages = Stages(progress=bars)
@@ -40,6 +40,7 @@ def _run(args: argparse.Namespace, bars: Bars) -> str:
         fps=walk.scaffold.trajectory.fps,
         noise_aug=args.noise_aug,
         keep_scaffold=args.keep_scaffold,
+        hold=None if args.hold is None else HoldSettings(strength=args.hold),
         autocast=not args.float32,
         seed=args.seed,
     )
@@ -109,6 +110,13 @@ def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
         "--keep-scaffold",
         type=float,
         help="0 to 1, how far covered pixels stay the photograph's; default the model's own",
+    )
+    model.add_argument(
+        "--hold",
+        type=float,
+        metavar="STRENGTH",
+        help="0 to 1: how strongly covered parts are held to the scaffold while denoising; default 1 for "
+        "models that never saw scaffolds (stock Stable Video Diffusion), else 0",
     )
     model.add_argument(
         "--float32",
