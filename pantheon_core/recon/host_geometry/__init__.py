@@ -1,0 +1,15 @@
+"""Geometry of ComfyUI's own nodes -> distances of panoramas."""
+
+from __future__ import annotations
+
+from ._da3 import estimates_from_da3
+from ._moge import MOGE_FROM_PANORAMA, estimates_from_moge
+from ._views import PinholeViews, estimate_of_views
+
+__all__ = [
+    "MOGE_FROM_PANORAMA",
+    "PinholeViews",
+    "estimate_of_views",
+    "estimates_from_da3",
+    "estimates_from_moge",
+]
