@@ -1,8 +1,8 @@
 """DA3_GEOMETRY of ComfyUI's Depth Anything 3 nodes.
 
 A dict: `depth` (B, H, W) z-depth; `image` (B, H, W, 3); `mode` "mono" or "multiview"; of some weights `sky`
-(B, H, W) 0..1 and `confidence` (B, H, W), 1 and above; of several views `extrinsics` (1, S, 3, 4) from world to
-camera and `intrinsics` (1, S, 3, 3) in pixels. The intrinsics are those of the size that the network saw,
+(B, H, W) 0..1 and `confidence` (B, H, W), 1 and above; of several views `extrinsics` (1, S, 3, 4) from world
+to camera and `intrinsics` (1, S, 3, 3) in pixels. The intrinsics are those of the size that the network saw,
 while the depth is brought back to the picture's size: only ratios of them can be used. Their principal point
 is the middle of the image. Failed poses are the identity with a unit matrix as intrinsics.
 
