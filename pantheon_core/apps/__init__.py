@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from .contact_sheet import contact_sheet, save_png
 from .scaffold import Anchor, Scaffold, render_scaffold
+from .scrub import ScrubFrame, ScrubReport, ScrubScene, hole_heat
 from .walk import Stages, Walk, panorama_cache, walk_scaffold
 
 __all__ = [
     "Anchor",
     "Scaffold",
+    "ScrubFrame",
+    "ScrubReport",
+    "ScrubScene",
     "Stages",
     "Walk",
     "contact_sheet",
+    "hole_heat",
     "panorama_cache",
     "render_scaffold",
     "save_png",

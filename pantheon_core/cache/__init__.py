@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._coarse import coarse_cache
 from ._from_erp import cache_from_erp
 from ._merge import merge_caches
 from ._ply import load_ply, save_ply
@@ -13,6 +14,7 @@ __all__ = [
     "PointCache",
     "SkyLayer",
     "cache_from_erp",
+    "coarse_cache",
     "load_ply",
     "merge_caches",
     "pull_push",
