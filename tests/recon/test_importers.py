@@ -9,6 +9,7 @@ import pickle
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -514,6 +515,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         import_scene(tmp_path / "none")
     with pytest.raises(InputError, match="kind: expected one of"):
         import_scene(tmp_path, kind="metashape")
-    for options in ({"panoramas": -1}, {"height": 9000}, {"scale": math.nan}, {"fps": 0.0}):
+    for wrong in ({"panoramas": -1}, {"height": 9000}, {"scale": math.nan}, {"fps": 0.0}):
+        options: dict[str, Any] = dict(wrong)
         with pytest.raises(InputError, match=next(iter(options))):
             ImportOptions(**options)

@@ -4,8 +4,8 @@ cameras.bin: id u32, model i32, width u64, height u64, params f64 each.
 images.bin: id u32, quaternion 4 f64, translation 3 f64, camera u32, name with a zero at its end, count u64 of
 (x f64, y f64, point u64).
 points3D.bin: id u64, xyz 3 f64, rgb 3 u8, error f64, count u64 of (image u32, index u32).
-frames.bin: id u32, rig u32, quaternion, translation, count u32 of (sensor type i32, 0 is a camera; sensor u32;
-data u64).
+frames.bin: id u32, rig u32, quaternion, translation, count u32 of (sensor type i32, which is 0 for a camera,
+sensor u32, data u64).
 
 Source: COLMAP 4.1, src/colmap/scene/reconstruction_io_binary.cc; https://colmap.github.io/format.html.
 """
