@@ -11,6 +11,7 @@ from . import (
     model,
     panorama,
     reconstruct,
+    routes,
     sample,
     scaffold,
     synthetic,
@@ -29,6 +30,7 @@ class PantheonExtension(ComfyExtension):
         # Hosts before 0.3.76 know no `on_load`.
         host.register_model_folder()
         host.copy_sample_panoramas()
+        routes.register()
         return [
             panorama.LoadPanorama,
             panorama.PanoramaFromImage,

@@ -16,6 +16,7 @@ from .convert import from_image, to_image
 from .host import progress
 from .preview import cache_picture
 from .schema import Cache, MoGeGeometry, Panorama, advanced, schema
+from .session import cache_ui
 from .types import BuiltCache, PlacedPanorama
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ class Build3DCache(io.ComfyNode):
                 "connect another depth."
             )
         pictures = [cache_picture(cache, one.T_world_cam, one.name) for one in panoramas]
-        return io.NodeOutput(BuiltCache(cache=cache, panoramas=panoramas), to_image(torch.stack(pictures)))
+        built = BuiltCache(cache=cache, panoramas=panoramas)
+        return io.NodeOutput(built, to_image(torch.stack(pictures)), ui=cache_ui(built))
 
 
 def _depth_inputs() -> list[io.Input]:

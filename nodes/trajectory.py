@@ -12,6 +12,7 @@ from comfy_api.latest import io, ui
 from ..pantheon_core.trajectory import EASINGS, PRESETS
 from .host import show_text
 from .schema import Cache, Trajectory, advanced, schema
+from .session import cache_ui
 from .types import BuiltCache
 
 if TYPE_CHECKING:
@@ -164,7 +165,8 @@ class TrajectoryFromKeyframes(io.ComfyNode):
         trajectory = interpolate(keys)
         text = describe(trajectory, cache, clearance)
         show_text(cls.hidden.unique_id, text)
-        return io.NodeOutput(trajectory, path_to_json(keys), text, ui=ui.PreviewText(text))
+        shown = ui.PreviewText(text).as_dict() | (cache_ui(cache) if cache is not None else {})
+        return io.NodeOutput(trajectory, path_to_json(keys), text, ui=shown)
 
 
 def _movement_inputs() -> list[io.Input]:
