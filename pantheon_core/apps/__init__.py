@@ -5,9 +5,10 @@ from __future__ import annotations
 from .contact_sheet import contact_sheet, save_png
 from .scaffold import Anchor, Scaffold, render_scaffold
 from .scrub import ScrubFrame, ScrubReport, ScrubScene, hole_heat
-from .walk import Stages, Walk, panorama_cache, walk_scaffold
+from .walk import MINIMUM_CLEARANCE, Stages, Walk, panorama_cache, walk_scaffold
 
 __all__ = [
+    "MINIMUM_CLEARANCE",
     "Anchor",
     "Scaffold",
     "ScrubFrame",

@@ -85,7 +85,7 @@ def read_photo(args: argparse.Namespace, file: Path) -> Panorama:
     )
 
 
-def make_walk(args: argparse.Namespace, stages: Stages) -> Walk:
+def make_walk(args: argparse.Namespace, stages: Stages, trajectory: Trajectory) -> Walk:
     """Photograph, cache and scaffold; writes the cache where `--cache-out` says so."""
     from ..apps import walk_scaffold
     from ..cache import save_ply
@@ -95,7 +95,7 @@ def make_walk(args: argparse.Namespace, stages: Stages) -> Walk:
         panorama = read_photo(args, args.photo)
     walk = walk_scaffold(
         panorama,
-        make_trajectory(args),
+        trajectory,
         make_backend(args),
         height=args.height,
         settings=ReconSettings(confidence_threshold=args.confidence),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..errors import InputError
 from ._console import Bars, Verbs, refuse_overwrite
-from ._walk import add_walk_arguments, make_walk, report_walk, write_frames
+from ._long import add_long_arguments, generate_windows, window_size
+from ._walk import add_walk_arguments, make_trajectory, make_walk, report_walk, write_frames
 
 __all__ = ["add"]
 
@@ -16,6 +18,7 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     verb = verbs.add_parser("generate", parents=[common], help="photograph and path to a finished video")
     add_walk_arguments(verb, frames=None, height=None)
     _add_model_arguments(verb)
+    add_long_arguments(verb)
     verb.set_defaults(run=_run)
 
 
@@ -29,7 +32,7 @@ def _run(args: argparse.Namespace, bars: Bars) -> str:
         model = load_model(_model_path(args.model), device=args.device)
     args.frames = model.config.frames if args.frames is None else args.frames
     args.height = model.config.height if args.height is None else args.height
-    walk = make_walk(args, stages)
+    trajectory = make_trajectory(args)
     settings = SamplerSettings(
         steps=args.steps,
         guidance_min=args.guidance_min,
@@ -37,13 +40,19 @@ def _run(args: argparse.Namespace, bars: Bars) -> str:
         guidance_shape=args.guidance_shape,
         sampler=args.sampler,
         schedule=args.schedule,
-        fps=walk.scaffold.trajectory.fps,
+        fps=trajectory.fps,
         noise_aug=args.noise_aug,
         keep_scaffold=args.keep_scaffold,
         hold=None if args.hold is None else HoldSettings(strength=args.hold),
         autocast=not args.float32,
         seed=args.seed,
     )
+    window = window_size(args, model, len(trajectory))
+    if window is not None:
+        if args.contact_sheet:
+            raise InputError("--contact-sheet: not for a video in windows; look at the video itself")
+        return generate_windows(args, model, settings, stages, window=window)
+    walk = make_walk(args, stages, trajectory)
     made = walk.scaffold
     with stages.run("paint") as progress:
         frames = generate(

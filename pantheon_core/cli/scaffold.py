@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ._console import Bars, Verbs, refuse_overwrite
-from ._walk import add_walk_arguments, make_walk, report_walk, write_frames
+from ._walk import add_walk_arguments, make_trajectory, make_walk, report_walk, write_frames
 
 __all__ = ["add"]
 
@@ -24,7 +24,7 @@ def _run(args: argparse.Namespace, bars: Bars) -> str:
 
     refuse_overwrite(args, args.out, args.mask_out, args.cache_out)
     stages = Stages(progress=bars)
-    walk = make_walk(args, stages)
+    walk = make_walk(args, stages, make_trajectory(args))
     write_frames(args, args.out, walk.scaffold.rgb, walk, stages)
     if args.mask_out:
         holes = ~walk.scaffold.coverage

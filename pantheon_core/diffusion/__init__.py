@@ -8,7 +8,7 @@ from .compose import compose_with_scaffold
 from .conditioning import encode_tokens
 from .config import HoleFill, ModelConfig
 from .fusion import FusionSettings
-from .generate import GeneratedVideo, generate
+from .generate import GeneratedVideo, VideoTask, generate, generate_task
 from .hold import HoldSettings
 from .model import PantheonModel, build_tiny
 from .samplers import sample_euler
@@ -24,12 +24,14 @@ __all__ = [
     "ModelConfig",
     "PantheonModel",
     "SamplerSettings",
+    "VideoTask",
     "build_tiny",
     "compose_with_scaffold",
     "decode_latents",
     "encode_tokens",
     "encode_video",
     "generate",
+    "generate_task",
     "karras_sigmas",
     "load_model",
     "read_config",

@@ -27,7 +27,7 @@ from .sample import Conditions, Held, repeated_windows, sample_latents
 from .settings import SamplerSettings
 from .spherical import spherical
 
-__all__ = ["GeneratedVideo", "Preview", "generate", "place_anchors"]
+__all__ = ["GeneratedVideo", "Preview", "VideoTask", "generate", "generate_task", "place_anchors"]
 
 Preview: TypeAlias = Callable[[int, Tensor], None]
 """`preview(step, frames (T, 3, h, w) rgb 0..1)`: a rough picture of every frame, one pixel per latent."""
@@ -47,6 +47,27 @@ class GeneratedVideo:
 
     latents: Tensor
     frames: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class VideoTask:
+    """What is to be painted; see `generate`.
+
+    Attributes:
+        scaffold_rgb: (T, 3, H, W).
+        coverage: (T, H, W) bool.
+        anchors: one or two (3, H', 2 H').
+        distance: (T, H, W) or None.
+        before: (L, C, h, w) scaled latents that a video before this one has for the first L frames: the new
+            ones fade over from them, in every denoising step, frame 0 being wholly theirs. None: it is the
+            first.
+    """
+
+    scaffold_rgb: Tensor
+    coverage: Tensor
+    anchors: tuple[Tensor, ...]
+    distance: Tensor | None = None
+    before: Tensor | None = None
 
 
 def generate(
@@ -88,12 +109,25 @@ def generate(
         ShapeError, ConventionError: pictures that do not fit each other or are not 2:1.
         InputError: values out of range, anchors that do not fit the model's variant or the fusion.
     """
+    task = VideoTask(scaffold_rgb=scaffold_rgb, coverage=coverage, anchors=tuple(anchors), distance=distance)
+    return generate_task(model, task, settings=settings, fusion=fusion, progress=progress, preview=preview)
+
+
+def generate_task(
+    model: PantheonModel,
+    task: VideoTask,
+    *,
+    settings: SamplerSettings | None = None,
+    fusion: FusionSettings | None = None,
+    progress: Progress | None = None,
+    preview: Preview | None = None,
+) -> GeneratedVideo:
+    """`generate` for a task, which may go on from a video before it."""
     settings = _with_hold(settings or SamplerSettings(), model.config)
-    _check_inputs(model.config, scaffold_rgb, coverage, anchors, fusion)
-    if distance is not None:
-        check_shape("distance", distance, "T H W", **check_shape("coverage", coverage, "T H W"))
-        distance = distance.float().cpu()
-    frames, covered = place_anchors(scaffold_rgb, coverage, anchors, hole_value=model.config.hole_value)
+    distance = _check_task(model, task, fusion)
+    frames, covered = place_anchors(
+        task.scaffold_rgb, task.coverage, task.anchors, hole_value=model.config.hole_value
+    )
     if model.config.hole_fill == "background":
         frames = pull_push(frames, covered, distance=distance)
     meter = _Meter(frames.shape[0], settings, fusion, progress)
@@ -113,7 +147,7 @@ def generate(
         size = (1, frames.shape[0], model.latent_channels, *(s // model.downscale for s in frames.shape[-2:]))
         latents = sample_latents(
             model,
-            Conditions(frames=conditioned, anchors=anchors, held=held),
+            Conditions(frames=conditioned, anchors=task.anchors, held=held, before=task.before),
             torch.randn(size, generator=generator),
             settings=settings,
             fusion=fusion,
@@ -212,6 +246,24 @@ def _conditioned_frames(config: ModelConfig, frames: Tensor, fusion: FusionSetti
     if config.conditioning == "scaffold":
         return frames
     return frames[[0, -1]] if fusion is not None else frames[:1]
+
+
+def _check_task(model: PantheonModel, task: VideoTask, fusion: FusionSettings | None) -> Tensor | None:
+    """Check everything; return the distance as the rest wants it."""
+    _check_inputs(model.config, task.scaffold_rgb, task.coverage, task.anchors, fusion)
+    sizes = check_shape("coverage", task.coverage, "T H W")
+    if task.before is not None:
+        down = model.downscale
+        check_shape("before", task.before, "L C h w", C=model.latent_channels, h=sizes["H"] // down)
+        if len(task.before) > sizes["T"]:
+            raise InputError(
+                f"before: expected latents of at most the {sizes['T']} frames of the scaffold, got "
+                f"{len(task.before)}"
+            )
+    if task.distance is None:
+        return None
+    check_shape("distance", task.distance, "T H W", **sizes)
+    return task.distance.float().cpu()
 
 
 def _check_inputs(

@@ -48,11 +48,13 @@ class Conditions:
             with fusion, the last.
         anchors: panoramas (3, H, W) for the tokens.
         held: for models that do not see the scaffold; None for others.
+        before: (L, C, h, w) scaled latents of a video before this one, see `VideoTask`.
     """
 
     frames: Tensor
     anchors: Sequence[Tensor]
     held: Held | None = None
+    before: Tensor | None = None
 
 
 def sample_latents(
@@ -84,6 +86,8 @@ def sample_latents(
     to_rgb = fit_preview(geometry, conditions.frames)
     if conditions.held is not None:
         denoise = _held_denoiser(model, denoise, conditions.held, settings)
+    if conditions.before is not None:
+        denoise = _continued(denoise, conditions.before.to(model.device), noise.shape[1])
     sigmas = noise_levels(settings.schedule, settings.steps, settings.sigma_min, settings.sigma_max)
 
     def callback(step: int, x0: Tensor) -> None:
@@ -123,6 +127,17 @@ def _held_denoiser(
     return HeldDenoiser(
         denoise=denoise, target=target[None], cells=cells.to(target.device), settings=held.settings
     )
+
+
+def _continued(denoise: Denoise, before: Tensor, frames: int) -> Denoise:
+    """Predictions that fade over from another video's latents: theirs at frame 0, own from frame L on."""
+    length = len(before)
+    target = before.new_zeros(1, frames, *before.shape[1:])
+    target[0, :length] = before
+    share = before.new_zeros(frames)
+    share[:length] = 1.0 - torch.arange(length, device=before.device) / length
+    share = share.view(1, -1, 1, 1, 1)
+    return lambda x, sigma: torch.lerp(denoise(x, sigma), target, share)
 
 
 def _denoiser(

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +171,39 @@ def test_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
         main([verb, "--help"])
     assert ended.value.code == 0
     assert "usage: pantheon360" in capsys.readouterr().out
+
+
+_LONG = ("--window", "4", "--frames", "12", "--steps", "1", "--path", "forward", "--distance", "0.2")
+
+
+def _long(files: Path, out: Path, *more: str) -> list[str]:
+    given = ["--depth", str(files / "depth.npy"), "--model", str(files / "model.safetensors"), "-q"]
+    return ["generate", str(files / "photo.png"), *given, *_LONG, "--out", str(out), *more]
+
+
+def test_a_long_video_killed_at_any_moment_ends_with_the_same_bytes(files: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
+    assert main(_long(files, whole)) == EXIT_OK
+    assert video_info(whole).frames == 12
+    moment, windows = random.Random(3), tmp_path / "broken_windows"
+    kills = 0
+    for _ in range(40):
+        command = [sys.executable, "-m", "pantheon_core.cli", *_long(files, broken)]
+        run = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
+        try:
+            # From the first file on, so that the kills fall into the work and not into the start.
+            before = len(list(windows.glob("*"))) if windows.exists() else 0
+            while run.poll() is None and kills < 3:
+                if windows.exists() and len(list(windows.glob("*"))) > before:
+                    time.sleep(moment.uniform(0, 0.3))
+                    run.kill()
+                    kills += 1
+                time.sleep(0.002)
+            run.wait(timeout=300)
+        finally:
+            run.kill()
+        if run.returncode == 0:
+            break
+    assert kills >= 2
+    assert broken.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.mp4", "whole.mp4"]

@@ -11,8 +11,10 @@ from pantheon_core.diffusion import (
     FusionSettings,
     PantheonModel,
     SamplerSettings,
+    VideoTask,
     compose_with_scaffold,
     generate,
+    generate_task,
 )
 from pantheon_core.diffusion.generate import place_anchors
 from pantheon_core.errors import ConventionError, InputError, InterruptedByUser, ShapeError
@@ -219,3 +221,16 @@ def test_filled_holes_are_what_the_model_sees(nano: PantheonModel, clip: Clip) -
     black = generate(nano, scaffold, coverage, anchors[:1], settings=QUICK)
     assert torch.equal(ours.latents, by_hand.latents)
     assert not torch.equal(ours.latents, black.latents)
+
+
+def test_a_video_fades_over_from_the_one_before(nano: PantheonModel, clip: Clip) -> None:
+    scaffold, coverage, anchors = clip
+    before = torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(2))
+    task = VideoTask(scaffold_rgb=scaffold, coverage=coverage, anchors=(anchors[0],), before=before)
+    made = generate_task(nano, task, settings=QUICK).latents[0]
+    alone = generate_task(nano, replace(task, before=None), settings=QUICK).latents[0]
+    torch.testing.assert_close(made[0], before[0], atol=1e-5, rtol=1e-5)
+    assert float((made[1] - before[1]).std()) < float((alone[1] - before[1]).std())
+    assert not torch.equal(made[2], alone[2])  # the network sees the frames before it
+    with pytest.raises(InputError, match="before"):
+        generate_task(nano, replace(task, before=before.repeat(2, 1, 1, 1)), settings=QUICK)

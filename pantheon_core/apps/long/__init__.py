@@ -1,0 +1,9 @@
+"""Videos of any length: windows of the model's frames, chained, each on disk as soon as it is done."""
+
+from __future__ import annotations
+
+from ._plan import Window, plan_windows
+from ._run import LongSettings, LongVideo, generate_long
+from ._store import WindowStore
+
+__all__ = ["LongSettings", "LongVideo", "Window", "WindowStore", "generate_long", "plan_windows"]
