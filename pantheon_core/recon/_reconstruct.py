@@ -25,6 +25,11 @@ BACKENDS: dict[str, str] = {
     "zoedepth": "transformers_depth:ZoeDepthBackend",
     "moge": "moge:MoGeBackend",
     "moge_v1": "moge:MoGeV1Backend",
+    "pi3": "multiview:Pi3Backend",
+    "pi3x": "multiview:Pi3XBackend",
+    "vggt": "multiview:VGGTBackend",
+    "depth_anything_3": "multiview:DepthAnything3Backend",
+    "dap": "dap:DAPBackend",
 }
 """Name -> "module:class" in this package; a module is imported when its backend is asked for."""
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BackendUnavailableError, InputError, MemoryBudgetError
+from ._weights import hub_file
 from .transformers_depth import VIEW_FOV, DepthModel, Variant, ViewBackend
 
 __all__ = ["MOGE_MODELS", "MoGeBackend", "MoGeV1Backend"]
@@ -120,16 +121,7 @@ def _find(model: DepthModel, weights: Path | str | None, size: str, *, download:
         if not path.is_file():
             raise BackendUnavailableError(f"weights: there is no file {path}. {how}")
         return path
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(variant.hub, _CHECKPOINT, local_files_only=not download))
-    except LocalEntryNotFoundError as error:
-        what = f"could not be downloaded: {error}" if download else "has no weights yet"
-        raise BackendUnavailableError(f"{model.title} {what}. {how}") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise BackendUnavailableError(f"{model.title} could not be downloaded: {error}. {how}") from error
+    return hub_file(variant.hub, _CHECKPOINT, title=model.title, how=how, download=download)
 
 
 @lru_cache(maxsize=1)

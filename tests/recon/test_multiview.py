@@ -1,0 +1,463 @@
+"""Multi-view networks on what their packages were seen to do, driven by the exact geometry of a room.
+
+The stand-ins have the published signatures and conventions. They answer from the scene, and check by the
+pictures' colours, which are the coordinates of the walls, that they were given the right ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pantheon_core.errors import BackendUnavailableError, InputError
+from pantheon_core.geometry import (
+    erp_rays,
+    perspective_rays,
+    rotate_vectors,
+    rotation_from_yaw_pitch_roll,
+    se3_from,
+    se3_inverse,
+)
+from pantheon_core.recon import get_backend
+from pantheon_core.recon.multiview import (
+    MULTIVIEW_MODELS,
+    MultiViewBackend,
+    fit_rig,
+    release_multiview_network,
+)
+from pantheon_core.recon.multiview._adapters import ADAPTERS, Views
+from pantheon_core.recon.multiview._rig import angles, nearest_rotation
+
+HEIGHT = 48
+VIEW = 28
+HALF = torch.tensor([2.0, 1.5, 3.0])
+UNIT = 0.37  # of the networks without a scale
+CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.6, -0.2, 0.9], [-0.7, 0.1, -1.0]])
+
+
+def turns(count: int) -> Tensor:
+    yaw = torch.tensor([0.0, 0.7, -1.9])[:count]
+    return rotation_from_yaw_pitch_roll(yaw, 0 * yaw)
+
+
+def walls(rays: Tensor, centre: Tensor) -> Tensor:
+    """Distance to the walls of the room."""
+    return (torch.where(rays > 0, HALF - centre, HALF + centre) / rays.abs().clamp(min=1e-9)).amin(-1)
+
+
+def panorama(rotation: Tensor, centre: Tensor, height: int = HEIGHT) -> tuple[Tensor, Tensor]:
+    """rgb (3, H, W) that says where each wall point is, and the distances (H, W)."""
+    rays = rotate_vectors(rotation, erp_rays(height))
+    distance = walls(rays, centre)
+    points = centre + rays * distance[..., None]
+    return (points / (2 * HALF) + 0.5).movedim(-1, 0).clamp(0, 1), distance
+
+
+class Oracle:
+    """Poses and depths of the views, known from the scene; what the networks of the packages would see."""
+
+    count = 1
+    noise = 0.0
+    sky = False
+
+    @classmethod
+    def answer(cls, images: Tensor) -> tuple[Tensor, Tensor]:
+        """T_world_view (V, 4, 4) and points (V, h, w, 3) in the view's camera, metres."""
+        from pantheon_core.recon.fusion import sphere_views
+
+        size = images.shape[-1]
+        rig = sphere_views(6, 4)
+        assert len(images) == cls.count * len(rig)
+        rotations = (turns(cls.count)[:, None] @ rig).flatten(0, 1)
+        centres = CENTRES[: cls.count].repeat_interleave(len(rig), 0)
+        local = perspective_rays(size, size, math.pi / 2)
+        distance = walls(rotate_vectors(rotations[:, None, None], local), centres[:, None, None])
+        # the pictures are the right ones, in the right order
+        points = (
+            centres[:, None, None] + rotate_vectors(rotations[:, None, None], local) * distance[..., None]
+        )
+        seen = (images.movedim(1, -1) - 0.5) * 2 * HALF
+        assert (seen - points).norm(dim=-1).median() < 0.15
+        return se3_from(rotations, centres), local * distance[..., None]
+
+
+def world() -> Tensor:
+    """The networks' world is anywhere."""
+    turn = rotation_from_yaw_pitch_roll(torch.tensor(1.1), torch.tensor(0.5), torch.tensor(-2.0))
+    return se3_from(turn, torch.tensor([4.0, -7.0, 1.0]))
+
+
+class Hub(nn.Module):
+    """`from_pretrained` of a folder, as PyTorchModelHubMixin has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str):
+        if (Path(pretrained_model_name_or_path) / "model.safetensors").read_bytes() != b"weights":
+            raise ValueError("header too small")
+        return cls()
+
+
+class Pi3(Hub):
+    unit = UNIT
+
+    def forward(self, imgs: Tensor) -> dict[str, Tensor]:
+        assert imgs.ndim == 5
+        assert imgs.shape[0] == 1
+        assert imgs.shape[-1] % 14 == 0
+        T_world_view, local = Oracle.answer(imgs[0])
+        poses = world() @ T_world_view
+        poses[:, :3, 3] *= self.unit
+        local = local * self.unit
+        return {
+            "points": local[None],
+            "local_points": local[None],
+            "conf": torch.full((*local.shape[:3], 1), 2.0)[None],
+            "camera_poses": poses[None],
+        }
+
+
+class Pi3X(Pi3):
+    unit = 1.0
+
+    def forward(  # type: ignore[override]
+        self,
+        imgs: Tensor,
+        depths: Tensor | None = None,
+        intrinsics: Tensor | None = None,
+        rays: Tensor | None = None,
+        poses: Tensor | None = None,
+        with_prior: bool = True,
+        mask_add_depth: Tensor | None = None,
+        mask_add_ray: Tensor | None = None,
+        mask_add_pose: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        out = super().forward(imgs)
+        assert depths is None
+        assert rays is None
+        assert intrinsics is not None
+        assert poses is not None
+        assert mask_add_pose is not None
+        assert mask_add_ray is not None
+        assert bool(mask_add_ray.all())
+        # the rays of the given matrix are those of the views, for pixel centres at halves
+        size = imgs.shape[-1]
+        middle = torch.arange(size) + 0.5
+        pixels = torch.stack((*torch.meshgrid(middle, middle, indexing="xy"), torch.ones(size, size)), -1)
+        local = pixels @ intrinsics[0, 0].inverse().T
+        local = torch.nn.functional.normalize(local, dim=-1)
+        assert torch.allclose(local, perspective_rays(size, size, math.pi / 2), atol=1e-5)
+        # the given poses are right relative to the first view, where they count
+        known = mask_add_pose[0]
+        assert int(known.sum()) == 14
+        own = se3_inverse(out["camera_poses"][0][:1]) @ out["camera_poses"][0][known]
+        assert torch.allclose(se3_inverse(poses[0, :1]) @ poses[0][known], own, atol=1e-4)
+        return out | {"metric": torch.ones(1)}
+
+
+class VGGT(Hub):
+    def forward(self, images: Tensor, query_points: Tensor | None = None) -> dict[str, Tensor]:
+        assert images.ndim == 5
+        T_world_view, local = Oracle.answer(images[0])
+        T_view_world = se3_inverse(
+            se3_inverse(T_world_view[:1]) @ T_world_view
+        )  # the first view is the world
+        T_view_world[:, :3, 3] *= UNIT
+        return {
+            "pose_enc": T_view_world[None],  # its own decoder takes whatever it made
+            "depth": local[None, ..., 2:] * UNIT,
+            "depth_conf": torch.full((1, *local.shape[:3]), 1 + math.exp(2.0)),
+        }
+
+
+def pose_encoding_to_extri_intri(
+    pose_encoding: Tensor,
+    image_size_hw: tuple[int, int] | None = None,
+    pose_encoding_type: str = "absT_quaR_FoV",
+    build_intrinsics: bool = True,
+) -> tuple[Tensor, Tensor]:
+    assert image_size_hw == (VIEW, VIEW)
+    return pose_encoding[..., :3, :], torch.eye(3).expand(*pose_encoding.shape[:2], 3, 3)
+
+
+class DepthAnything3(Hub):
+    def inference(self, image: list[np.ndarray], extrinsics=None, intrinsics=None, process_res: int = 504):
+        assert all(one.dtype == np.uint8 and one.shape == (process_res, process_res, 3) for one in image)
+        T_world_view, local = Oracle.answer(torch.from_numpy(np.stack(image)).movedim(-1, 1) / 255)
+        T_view_world = se3_inverse(world() @ T_world_view)
+        unit = 1.0 if Oracle.sky else UNIT
+        T_view_world[:, :3, 3] *= unit
+        depth = (local[..., 2] * unit).numpy()
+        up = (rotate_vectors(T_world_view[:, None, None, :3, :3], local)[..., 1] < -1.49).numpy()
+        return SimpleNamespace(
+            depth=depth,
+            is_metric=int(Oracle.sky),
+            sky=up if Oracle.sky else None,
+            conf=np.full_like(depth, 1 + math.exp(2.0)),
+            extrinsics=T_view_world[:, :3].numpy(),
+            intrinsics=None,
+        )
+
+
+MODULES = {
+    "pi3.models.pi3": {"Pi3": Pi3},
+    "pi3.models.pi3x": {"Pi3X": Pi3X},
+    "vggt.models.vggt": {"VGGT": VGGT},
+    "vggt.utils.pose_enc": {"pose_encoding_to_extri_intri": pose_encoding_to_extri_intri},
+    "depth_anything_3.api": {"DepthAnything3": DepthAnything3},
+}
+
+
+@pytest.fixture
+def packages(monkeypatch: pytest.MonkeyPatch):
+    """The packages as they would be imported."""
+    for path, content in MODULES.items():
+        parts = path.split(".")
+        for end in range(1, len(parts) + 1):
+            name = ".".join(parts[:end])
+            if name not in sys.modules:
+                monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        for key, value in content.items():
+            monkeypatch.setattr(sys.modules[path], key, value, raising=False)
+    monkeypatch.setattr(Oracle, "count", 1)
+    monkeypatch.setattr(Oracle, "sky", False)
+    release_multiview_network()
+    yield
+    release_multiview_network()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "config.json").write_text("{}")
+    return tmp_path
+
+
+def backend(name: str, weights: Path, **options: object) -> MultiViewBackend:
+    made = get_backend(name, weights=weights, device="cpu", view_size=VIEW, sky="far", **options)
+    assert isinstance(made, MultiViewBackend)
+    return made
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize("name", sorted(MULTIVIEW_MODELS))
+def test_exact_networks_give_exact_panoramas(
+    name: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Poses, distances and their common unit, of three panoramas in one call."""
+    monkeypatch.setattr(Oracle, "count", 3)
+    made = [panorama(r, c) for r, c in zip(turns(3), CENTRES, strict=True)]
+    steps: list[tuple[int, int]] = []
+    result = backend(name, weights).estimate_all(
+        [rgb for rgb, _ in made], progress=lambda done, of: steps.append((done, of))
+    )
+    assert steps == [(i, 5) for i in range(1, 6)]
+    assert bool(result.poses.registered.all())
+    assert result.poses.method == name
+    assert result.poses.metric == (name == "pi3x")
+    truth = se3_inverse(se3_from(turns(3), CENTRES)[:1]) @ se3_from(turns(3), CENTRES)
+    factor = float(result.poses.T_world_cam[1, :3, 3].norm() / truth[1, :3, 3].norm())
+    if name == "pi3x":
+        assert factor == pytest.approx(1, abs=1e-4)
+    assert torch.allclose(result.poses.T_world_cam[:, :3, :3], truth[:, :3, :3], atol=1e-4)
+    assert torch.allclose(result.poses.T_world_cam[:, :3, 3], truth[:, :3, 3] * factor, atol=1e-3)
+    for estimate, (_, distance) in zip(result.estimates, made, strict=True):
+        ratio = (estimate.distance / (distance * factor)).log()[estimate.valid]
+        assert estimate.valid.all()
+        assert ratio.abs().median() < 1e-3
+        assert ratio.abs().quantile(0.95) < 0.02  # edges of the room, in views of 28 pixels
+        assert estimate.confidence.median() == pytest.approx(1 / (1 + math.exp(-2)), abs=0.03)
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize("name", ["pi3", "pi3x"])
+def test_a_single_panorama_goes_the_same_way(name: str, weights: Path) -> None:
+    rgb, distance = panorama(turns(1)[0], CENTRES[0])
+    estimate = backend(name, weights).estimate(rgb)
+    ratio = (estimate.distance / distance).log()
+    assert estimate.valid.all()
+    assert (ratio - ratio.median()).abs().median() < 1e-3
+    if name == "pi3x":
+        assert estimate.metric
+        assert float(ratio.median()) == pytest.approx(0, abs=1e-3)
+    twice = backend(name, weights, scale=2.0).estimate(rgb)
+    assert torch.allclose(twice.distance, 2 * estimate.distance, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("packages")
+def test_sky_of_the_network_is_believed(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Oracle, "sky", True)
+    rgb, distance = panorama(turns(1)[0], CENTRES[0])
+    estimate = backend("depth_anything_3", weights, size="nested").estimate(rgb)
+    ceiling = (erp_rays(HEIGHT) * distance[..., None])[..., 1] < -1.49
+    assert estimate.metric
+    assert (estimate.sky >= 0.5)[ceiling].float().mean() > 0.97
+    assert estimate.valid[~ceiling].float().mean() > 0.97
+    assert not estimate.valid[erp_rays(HEIGHT)[..., 1] < -0.9].any()
+
+
+@pytest.mark.usefixtures("packages")
+def test_given_places_win_and_bring_the_scale(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Oracle, "count", 3)
+    made = [panorama(r, c) for r, c in zip(turns(3), CENTRES, strict=True)]
+    result = backend("pi3", weights).estimate_all([rgb for rgb, _ in made])
+    given = se3_from(turns(3), CENTRES)
+    placed = result.placed_at(given)
+    assert torch.equal(placed.poses.T_world_cam, given)
+    assert placed.poses.metric
+    assert "given places are used" in placed.poses.warnings[-1]
+    for estimate, (_, distance) in zip(placed.estimates, made, strict=True):
+        assert estimate.metric
+        assert (estimate.distance / distance).log().median().abs() < 2e-3
+    wrong = given.clone()
+    wrong[1, :3, :3] = wrong[1, :3, :3] @ rotation_from_yaw_pitch_roll(torch.tensor(0.5), torch.tensor(0.0))
+    warnings = result.placed_at(wrong).poses.warnings
+    assert any("panoramas 1 and 2 differ" in one and "29°" in one for one in warnings)
+    # at one place there is no baseline to learn a scale from
+    together = result.placed_at(torch.eye(4).repeat(3, 1, 1))
+    assert torch.equal(together.estimates[0].distance, result.estimates[0].distance)
+    assert not together.poses.metric
+
+
+def noisy_rig(generator: torch.Generator, degrees: float, spread: float, broken: int):
+    from pantheon_core.recon.fusion import sphere_views
+
+    rig = sphere_views(6, 4)
+    truth = se3_from(turns(2), CENTRES[:2])
+    T = (truth[:, None] @ se3_from(rig, torch.zeros(3))).flatten(0, 1)
+    axis = torch.randn(len(T), 3, generator=generator) * math.radians(degrees) / math.sqrt(3)
+    noise = torch.linalg.matrix_exp(
+        torch.stack([torch.linalg.cross(torch.eye(3), a.expand(3, 3)) for a in axis])
+    )
+    T[:, :3, :3] = T[:, :3, :3] @ noise
+    T[:, :3, 3] += torch.randn(len(T), 3, generator=generator) * spread
+    for index in range(broken):  # of the second panorama: anywhere
+        T[14 + index, :3, :3] = nearest_rotation(torch.randn(3, 3, generator=generator))
+        T[14 + index, :3, 3] = torch.randn(3, generator=generator) * 5
+    return T, rig.repeat(2, 1, 1), torch.arange(2).repeat_interleave(14), truth
+
+
+def test_the_rig_averages_noise_and_ignores_failed_views() -> None:
+    turned, shifted = [], []
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        T, rig, panorama_of, truth = noisy_rig(generator, 2.0, 0.05, 4)
+        fit = fit_rig(T, rig, panorama_of, torch.tensor([2.0, 2.0]))
+        assert bool(fit.registered.all())
+        assert int((~fit.view_used).sum()) >= 3  # a random rotation is rarely within 30°
+        assert bool(fit.view_used[:14].all())
+        turned.append(
+            torch.stack(
+                [angles(a[None, :3, :3], b[:3, :3])[0] for a, b in zip(fit.T_world_pano, truth, strict=True)]
+            )
+        )
+        shifted.append((fit.T_world_pano - truth)[:, :3, 3].norm(dim=-1))
+    # 2° of each view over 14 views: 2 / sqrt(14) = 0.53°; 5 cm on each axis: 0.023 m
+    assert math.degrees(float(torch.stack(turned).mean())) < 0.8
+    assert float(torch.stack(shifted).mean()) < 0.04
+
+
+def test_a_panorama_whose_views_contradict_each_other_has_no_place(
+    packages, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    T, rig, panorama_of, _ = noisy_rig(generator, 1.0, 0.01, 14)
+    fit = fit_rig(T, rig, panorama_of, torch.tensor([2.0, 2.0]))
+    assert fit.registered.tolist() == [True, False]
+    monkeypatch.setattr(Oracle, "count", 2)
+    plain = Oracle.answer.__func__  # type: ignore[attr-defined]
+
+    def answer(cls, images: Tensor):
+        _, local = plain(cls, images)
+        return T.clone(), local
+
+    monkeypatch.setattr(Oracle, "answer", classmethod(answer))
+    made = [panorama(r, c)[0] for r, c in zip(turns(2), CENTRES, strict=False)]
+    poses = backend("pi3", weights).estimate_all(made).poses
+    assert poses.registered.tolist() == [True, False]
+    assert torch.equal(poses.T_world_cam[1], torch.eye(4))
+    assert "Panorama 2 has no place" in poses.warnings[0]
+
+
+@pytest.mark.usefixtures("packages")
+def test_doubted_pixels_are_left_out(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A half of the views' pixels is wrong and says so."""
+    exact = Pi3.forward
+
+    def forward(self, imgs: Tensor) -> dict[str, Tensor]:
+        out = exact(self, imgs)
+        rays = rotate_vectors(out["camera_poses"][0][:, None, None, :3, :3], out["local_points"][0])
+        wrong = (rays @ world()[:3, 2]) < 0  # behind, in our world
+        out["local_points"][0][wrong] *= 3
+        out["conf"][0][wrong] = -6.0
+        return out
+
+    monkeypatch.setattr(Pi3, "forward", forward)
+    rgb, distance = panorama(turns(1)[0], CENTRES[0])
+    estimate = backend("pi3", weights).estimate(rgb)
+    ahead, behind = erp_rays(HEIGHT)[..., 2] > 0.05, erp_rays(HEIGHT)[..., 2] < -0.05
+    ratio = (estimate.distance / distance).log()[ahead]
+    assert estimate.valid[ahead].all()
+    assert (ratio - ratio.median()).abs().quantile(0.95) < 0.02
+    assert not estimate.valid[behind].any()
+
+
+def test_what_is_missing_is_told(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = torch.rand(3, 16, 32)
+    release_multiview_network()
+    for name, model in MULTIVIEW_MODELS.items():
+        monkeypatch.setitem(sys.modules, model.module.split(".")[0], None)
+        with pytest.raises(BackendUnavailableError, match=r"pip install .*git\+https"):
+            backend(name, weights).estimate(rgb)
+        with pytest.raises(BackendUnavailableError, match=r"does not hold.*download=True.*licence"):
+            backend(name, tmp_path / "none").estimate(rgb)
+    (weights / "config.json").unlink()
+    with pytest.raises(BackendUnavailableError, match=r"config\.json and model"):
+        backend("depth_anything_3", weights).estimate(rgb)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(BackendUnavailableError, match=r"no weights yet.*VGGT-1B.*download=True"):
+        get_backend("vggt", device="cpu").estimate(rgb)
+    with pytest.raises(InputError, match="size"):
+        get_backend("pi3", size="huge").estimate(rgb)
+    with pytest.raises(InputError, match="at least one"):
+        backend("pi3", weights).estimate_all([])
+    with pytest.raises(InputError, match="multiple of 14"):
+        get_backend("pi3", view_size=100)
+
+
+@pytest.mark.usefixtures("packages")
+def test_wrong_weights_are_told(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb, _ = panorama(turns(1)[0], CENTRES[0])
+    (weights / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="cannot be loaded as Pi3"):
+        backend("pi3", weights).estimate(rgb)
+    (weights / "model.safetensors").write_bytes(b"weights")
+    exact = DepthAnything3.inference
+
+    def without_poses(self, image: list[np.ndarray], process_res: int = 504):
+        return SimpleNamespace(**vars(exact(self, image, process_res=process_res)) | {"extrinsics": None})
+
+    monkeypatch.setattr(DepthAnything3, "inference", without_poses)
+    with pytest.raises(InputError, match="no camera poses"):
+        backend("depth_anything_3", weights).estimate(rgb)
+
+
+def test_every_network_has_an_adapter_and_declares_itself() -> None:
+    assert set(ADAPTERS) == set(MULTIVIEW_MODELS)
+    for name, model in MULTIVIEW_MODELS.items():
+        made = get_backend(name)
+        assert dataclasses.is_dataclass(made)
+        assert model.crop % 14 == 0
+        assert all(one.licence and one.vram_gigabytes > 0 for one in model.variants.values())
+    assert {field.name for field in dataclasses.fields(Views)} == {"rgb", "rotations", "panorama", "fov_x"}
