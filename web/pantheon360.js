@@ -1,27 +1,34 @@
 // @ts-check
-// The pack's one script that the host loads by itself. It gives nodes their place for a viewer; what draws is
-// imported when the first such node appears. The host tells browsers to ask again for every .js but lets them
-// keep an .mjs for days, so the folder of the modules carries a number: rename it when a module changes.
+// The pack's one script that the host loads by itself. It gives nodes their place for a viewer or for the path
+// editor; what draws is imported when the first such node appears. The host tells browsers to ask again for every
+// .js but lets them keep an .mjs for days, so the folders of the modules carry a number: rename one when a module
+// in it changes.
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
-const MODULES = "./viewer-1/viewer.mjs";
+const MODULES = { viewer: "./viewer-1/viewer.mjs", editor: "./editor-1/surface.mjs" };
 const MIN_WIDTH = 420;
-const MIN_HEIGHT = 300;
 
-/** Nodes with a viewer; `atOnce`: it is there before the first run, and says what to do. */
-const NODES = { PantheonPreview360: { atOnce: true }, SaveERPVideo: { atOnce: false } };
+/** Nodes with something to look at; `atOnce`: it is there before the first run, and says what to do. */
+const NODES = {
+  PantheonPreview360: { kind: "viewer", atOnce: true },
+  SaveERPVideo: { kind: "viewer", atOnce: false },
+  TrajectoryFromKeyframes: { kind: "editor", atOnce: true },
+};
+const HEIGHTS = { viewer: 300, editor: 240 };
+const WIDGETS = { viewer: ["viewer_360", "pantheon_viewer"], editor: ["path_editor", "pantheon_path"] };
 
-/** @type {WeakMap<object, NodeViewer>} */
-const viewers = new WeakMap();
+/** @type {WeakMap<object, NodePart>} */
+const parts = new WeakMap();
 let instances = 0;
 
-/** The viewer of one node: a DOM widget, filled by the lazy module. */
-class NodeViewer {
-  constructor(node) {
+/** What one node shows: a DOM widget, filled by the lazy module. */
+class NodePart {
+  constructor(node, kind) {
     this.node = node;
+    this.kind = kind;
     this.root = null;
-    this.viewer = null;
+    this.content = null;
     this.entries = [];
     this.removed = false;
   }
@@ -30,16 +37,18 @@ class NodeViewer {
   add() {
     this.removed = false;
     if (this.root) return;
+    const height = HEIGHTS[this.kind];
+    const [name, type] = WIDGETS[this.kind];
     this.root = document.createElement("div");
     // The classic canvas asks the widget for its height, Vue nodes look at the element.
-    this.root.style.cssText = `width:100%; height:100%; min-height:${MIN_HEIGHT}px`;
+    this.root.style.cssText = `width:100%; height:100%; min-height:${height}px`;
     this.root.dataset.captureWheel = "true";
     instances += 1;
     // Vue nodes keep the old element after an undo when two widgets share a type.
-    const widget = this.node.addDOMWidget("viewer_360", `pantheon_viewer:${instances}`, this.root, {
+    const widget = this.node.addDOMWidget(name, `${type}:${instances}`, this.root, {
       serialize: false,
       hideOnZoom: false,
-      getMinHeight: () => MIN_HEIGHT,
+      getMinHeight: () => height,
     });
     widget.serialize = false;
     this.grow();
@@ -50,33 +59,44 @@ class NodeViewer {
   grow() {
     const [width, height] = this.node.size;
     const needed = this.node.computeSize();
-    this.node.setSize([Math.max(width, needed[0], MIN_WIDTH), Math.max(height, needed[1])]);
+    const least = this.kind === "viewer" ? MIN_WIDTH : 0;
+    this.node.setSize([Math.max(width, needed[0], least), Math.max(height, needed[1])]);
   }
 
   async mount() {
     try {
-      const { Viewer } = await import(MODULES);
-      if (this.removed || this.viewer || !this.root) return;
-      this.viewer = new Viewer(this.root, { api, key: locatorOf(this.node), locale: locale() });
-      this.viewer.show(this.entries);
+      const module = await import(MODULES[this.kind]);
+      if (this.removed || this.content || !this.root) return;
+      this.content = this.kind === "viewer" ? this.makeViewer(module) : this.makeEditor(module);
     } catch (error) {
-      console.error("Pantheon360: the 360° viewer did not start.", error);
-      this.root?.replaceChildren(`The 360° viewer did not start: ${error}`);
+      console.error(`Pantheon360: the ${this.kind} did not start.`, error);
+      this.root?.replaceChildren(`The 360° ${this.kind} did not start: ${error}`);
     }
   }
 
-  /** @param {object[] | undefined} entries what the node's last run left to look at */
-  show(entries) {
-    if (!entries?.length) return;
-    this.entries = entries;
+  makeViewer({ Viewer }) {
+    const viewer = new Viewer(this.root, { api, key: locatorOf(this.node), locale: locale() });
+    viewer.show(this.entries);
+    return viewer;
+  }
+
+  makeEditor({ Surface }) {
+    return new Surface(this.root, this.node, { app, api, locale: locale(), locatorOf, find: findNode });
+  }
+
+  /** @param {any} output what the node's last run left */
+  show(output) {
+    if (this.kind === "editor") return this.content?.updateCache();
+    if (!output?.pantheon_360?.length) return;
+    this.entries = output.pantheon_360;
     this.add();
-    this.viewer?.show(entries);
+    this.content?.show(this.entries);
   }
 
   dispose() {
     this.removed = true;
-    this.viewer?.dispose();
-    this.viewer = null;
+    this.content?.dispose();
+    this.content = null;
   }
 }
 
@@ -86,13 +106,22 @@ function locatorOf(node) {
   return !graph || graph.isRootGraph !== false ? String(node.id) : `${graph.id}:${node.id}`;
 }
 
+/** @returns {any} the node of that name, or undefined */
+function findNode(locator) {
+  let found;
+  forEachNode(app.rootGraph ?? app.graph, (node) => {
+    if (parts.has(node) && locatorOf(node) === locator) found = node;
+  });
+  return found;
+}
+
 function locale() {
   return app.extensionManager?.setting?.get("Comfy.Locale") ?? "en";
 }
 
 /** After an undo, a reload or a change of workflow the node is a new one, and its outputs are still there. */
 function restore(node) {
-  viewers.get(node)?.show(app.nodeOutputs?.[locatorOf(node)]?.pantheon_360);
+  parts.get(node)?.show(app.nodeOutputs?.[locatorOf(node)]);
 }
 
 /** Run `after` once the node's own callback of that name has run. */
@@ -112,28 +141,39 @@ function forEachNode(graph, visit) {
   }
 }
 
+/** The text is the editor's state: still saved, sent and connectable, but nothing to type into. */
+function hideText(node) {
+  const widget = node.widgets?.find((one) => one.name === "keyframes");
+  if (!widget) return;
+  widget.hidden = true;
+  widget.options.hidden = true;
+}
+
 app.registerExtension({
   name: "Pantheon360.Viewer",
 
   nodeCreated(node) {
-    const kind = NODES[node.constructor.comfyClass ?? node.comfyClass];
+    const { kind, atOnce } = NODES[node.constructor.comfyClass ?? node.comfyClass] ?? {};
     if (!kind) return;
-    const held = new NodeViewer(node);
-    viewers.set(node, held);
-    // The host's own player would show the flat video once more: in Vue nodes, and on the canvas.
-    node.hideOutputImages = true;
-    node.onDrawBackground = () => {};
-    follow(node, "onExecuted", (output) => held.show(output?.pantheon_360));
+    const held = new NodePart(node, kind);
+    parts.set(node, held);
+    if (kind === "editor") hideText(node);
+    else {
+      // The host's own player would show the flat video once more: in Vue nodes, and on the canvas.
+      node.hideOutputImages = true;
+      node.onDrawBackground = () => {};
+    }
+    follow(node, "onExecuted", (output) => held.show(output));
     follow(node, "onRemoved", () => held.dispose());
     follow(node, "onAdded", () => {
       held.removed = false;
-      if (held.root && !held.viewer) held.mount();
+      if (held.root && !held.content) held.mount();
       restore(node);
     });
-    if (kind.atOnce) held.add();
+    if (atOnce) held.add();
   },
 
   onNodeOutputsUpdated() {
-    forEachNode(app.rootGraph ?? app.graph, (node) => viewers.has(node) && restore(node));
+    forEachNode(app.rootGraph ?? app.graph, (node) => parts.has(node) && restore(node));
   },
 });
