@@ -5,13 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .config import DataConfig, TrainConfig, UNetConfig, VAEConfig, load_config
+from .config import (
+    CorruptionConfig,
+    DataConfig,
+    LoRAConfig,
+    TrainConfig,
+    UNetConfig,
+    VAEConfig,
+    ValidationConfig,
+    load_config,
+)
 
 if TYPE_CHECKING:
     from ..errors import Progress
     from .loop import FitResult
 
-__all__ = ["DataConfig", "TrainConfig", "UNetConfig", "VAEConfig", "load_config", "train"]
+__all__ = [
+    "CorruptionConfig",
+    "DataConfig",
+    "LoRAConfig",
+    "TrainConfig",
+    "UNetConfig",
+    "VAEConfig",
+    "ValidationConfig",
+    "load_config",
+    "train",
+]
 
 
 def train(config: str | Path | TrainConfig, progress: Progress | None = None) -> FitResult:

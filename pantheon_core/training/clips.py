@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError, Progress
-from .config import TrainConfig
+from ..errors import Progress
+from .clip_files import HELD_OUT_SEED, Clip, ClipFolder, ClipJob, write_clip
+from .config import CorruptionConfig, TrainConfig
+from .corruption import corrupt
 from .loop import FitResult
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-HELD_OUT_SEED = 1_000_000
 _KINDS: tuple[Literal["room", "street", "garden"], ...] = ("room", "street", "garden")
 _FPS = 7.0
 _NARROW, _WIDE = (0.0, 0.4), (0.25, 0.6)
@@ -41,96 +41,6 @@ _NARROW, _WIDE = (0.0, 0.4), (0.25, 0.6)
 
 _FARTHEST = 60_000.0
 """Half precision ends at 65,504."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Clip:
-    """A window of a clip.
-
-    Attributes:
-        rgb: (T, 3, H, W) uint8, the truth.
-        scaffold: (T, 3, H, W) uint8, black in holes; anchor frames are the true panoramas.
-        coverage: (T, H, W) bool; all True in anchor frames.
-        distance: (T, H, W) float16 metres as rendered; 0 in holes and on the sky.
-        anchors: 1 (first frame) or 2 (first and last).
-    """
-
-    rgb: Tensor
-    scaffold: Tensor
-    coverage: Tensor
-    distance: Tensor
-    anchors: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClipJob:
-    """What makes one clip; the file is a function of this.
-
-    Attributes:
-        seed: of scene, path and disturbance; 1,000,000 and above is never trained on.
-        kind: of scene.
-        height: of the frames, pixels.
-        source_height: of the panorama the cache is built from, pixels.
-        frames: number of frames.
-        anchors: 1 or 2.
-        corrupt: the cache is built from a disturbed distance map.
-        wide: the path is long for the scene, so that large holes open.
-    """
-
-    seed: int
-    kind: Literal["room", "street", "garden"]
-    height: int = 128
-    source_height: int = 128
-    frames: int = 14
-    anchors: int = 1
-    corrupt: bool = False
-    wide: bool = False
-
-    @property
-    def filename(self) -> str:
-        """Unique among the jobs of one folder."""
-        return f"{self.kind}_{self.seed:07d}_{self.height}_{self.anchors}{'w' * self.wide}.safetensors"
-
-
-class ClipFolder:
-    """Random windows of the clips in a folder. The list of files is taken once, in the constructor.
-
-    Args:
-        folder: where `render_clips` wrote.
-        held_out: the clips that training must not see, else the others.
-        height: keep clips of this height only; None keeps all.
-
-    Raises:
-        InputError: no clip there.
-    """
-
-    def __init__(self, folder: str | Path, *, held_out: bool, height: int | None = None) -> None:
-        self.files = [
-            path
-            for path in sorted(Path(folder).glob("*.safetensors"))
-            if (_seed(path) >= HELD_OUT_SEED) == held_out and height in (None, _height(path))
-        ]
-        if not self.files:
-            raise InputError(f'data.clips: no clips in {folder}; run the stage "clips" first')
-
-    def draw(self, generator: torch.Generator, *, frames: int) -> Clip:
-        """A random window of at most `frames` frames."""
-        index = int(torch.randint(len(self.files), (1,), generator=generator))
-        place = float(torch.rand(1, generator=generator))
-        return self.read(index, frames=frames, place=place)
-
-    def read(self, index: int, *, frames: int | None = None, place: float = 0.0) -> Clip:
-        """A window of clip `index`, `place` 0..1 of the way along; None takes all frames."""
-        from safetensors import safe_open
-
-        with safe_open(self.files[index], framework="pt") as file:
-            total = file.get_slice("rgb").get_shape()[0]
-            count = min(frames or total, total)
-            start = min(int(place * (total - count + 1)), total - count)
-            names = ("rgb", "scaffold", "coverage", "distance")
-            part = {name: file.get_slice(name)[start : start + count] for name in names}
-            anchors = int(file.metadata()["anchors"])
-        return Clip(**{**part, "coverage": part["coverage"].bool()}, anchors=anchors)
 
 
 def render_clips(config: TrainConfig, *, progress: Progress | None = None) -> FitResult:
@@ -197,8 +107,19 @@ def plan_jobs(config: TrainConfig) -> list[ClipJob]:
     return mixed
 
 
-def make_clip(job: ClipJob) -> Clip:
-    """Trace the truth, build the cache from the anchors' own frames, render the scaffold."""
+def make_clip(
+    job: ClipJob,
+    *,
+    corruption: CorruptionConfig | None = None,
+    generator: torch.Generator | None = None,
+) -> Clip:
+    """Trace the truth, build the cache from the anchors' own frames, render the scaffold.
+
+    Args:
+        job: decides everything but the corruption.
+        corruption: of cache and cameras.
+        generator: of the corruption; None leaves them as they are.
+    """
     from ..render import render_path
     from ..synthetic import generate_scene, scene_path, trace
 
@@ -209,7 +130,10 @@ def make_clip(job: ClipJob) -> Clip:
     cache = _scene_cache(scene, path, job)
     scaffold, distance = torch.zeros_like(truth), torch.zeros_like(truth[:, 0])
     coverage = torch.ones_like(distance).bool()
-    for index, frame in enumerate(render_path(cache, path, job.height, workers=1)):
+    seen_from = path
+    if corruption is not None and generator is not None:
+        cache, seen_from = corrupt(cache, path, corruption, generator)
+    for index, frame in enumerate(render_path(cache, seen_from, job.height, workers=1)):
         scaffold[index], coverage[index] = frame.rgb * frame.coverage, frame.coverage
         distance[index] = frame.distance
     for index in (0, job.frames - 1)[: job.anchors]:
@@ -220,6 +144,7 @@ def make_clip(job: ClipJob) -> Clip:
         coverage=coverage,
         distance=distance.clamp_max(_FARTHEST).half(),
         anchors=job.anchors,
+        window=generator is not None,
     )
 
 
@@ -281,24 +206,5 @@ def _scene_cache(scene: Scene, path: Tensor, job: ClipJob) -> PointCache:
     return merge_caches(caches)
 
 
-def write_clip(path: Path, job: ClipJob, clip: Clip) -> None:
-    """Write one clip file; it appears under its name only when complete."""
-    from safetensors.torch import save_file
-
-    tensors = {"rgb": clip.rgb, "scaffold": clip.scaffold, "coverage": clip.coverage.to(torch.uint8)}
-    tensors["distance"] = clip.distance
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"anchors": str(job.anchors), "corrupt": str(int(job.corrupt))})
-    partial.replace(path)
-
-
 def _bytes(frames: Tensor) -> Tensor:
     return (frames.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _seed(path: Path) -> int:
-    return int(path.stem.split("_")[1])
-
-
-def _height(path: Path) -> int:
-    return int(path.stem.split("_")[2])

@@ -1,112 +1,33 @@
-"""Settings of a training run, read from TOML."""
+"""Settings of a training run, read from TOML. docs/training.md explains every key."""
 
 from __future__ import annotations
 
-import importlib
-import types
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
-from ..diffusion import HoleFill
-from ..diffusion.config import Conditioning
-from ..errors import BackendUnavailableError, InputError
+from ..diffusion import ModelConfig
+from ..errors import InputError
+from .config_parts import (
+    CorruptionConfig,
+    DataConfig,
+    LoRAConfig,
+    UNetConfig,
+    VAEConfig,
+    ValidationConfig,
+)
+from .config_reader import check_values, from_table, read_toml
 
-__all__ = ["DataConfig", "TrainConfig", "UNetConfig", "VAEConfig", "load_config"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataConfig:
-    """What a run trains on.
-
-    Attributes:
-        photos: bundled photographs by name (`assets.sample_panoramas`); the held-out ones are left out here.
-        extra_photos: more panorama files or folders of .jpg, not shipped with the project.
-        clips: folder of clip files (`clips.py`).
-        clip_count: clips the data process renders per kind.
-        held_out: clips per kind from seeds at and above 1,000,000, never trained on.
-        corrupt_share: share of clips whose cache is built from a disturbed distance map.
-        wide_share: share of clips with a path that is long for its scene.
-    """
-
-    photos: tuple[str, ...] = ()
-    extra_photos: tuple[str, ...] = ()
-    clips: str = ".cache/clips"
-    clip_count: int = 300
-    held_out: int = 5
-    corrupt_share: float = 0.5
-    wide_share: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VAEConfig:
-    """The VAE stage.
-
-    Attributes:
-        channels: output channels of the four blocks (8x smaller latents).
-        layers: residual layers per block.
-        crop: (height, width) of a training crop in pixels.
-        full_share: share of steps on whole 128x256 panoramas with spherical padding.
-        clip_share: share of steps on synthetic clips (needs `data.clips`).
-        hole_share: share of photograph steps with black holes, as scaffolds have them.
-        kl_weight: weight of the KL term, per latent element.
-        start: checkpoint whose averaged weights the stage starts from; empty starts as block means.
-        freeze_encoder: train the decoder alone, so that a UNet trained on the encoder's latents stays valid.
-        latent_noise: most noise added to the latents before decoding, relative to their deviation; it makes
-            the decoder forgive the UNet's errors.
-    """
-
-    channels: tuple[int, ...] = (96, 96, 96, 128)
-    layers: int = 1
-    crop: tuple[int, int] = (64, 128)
-    full_share: float = 0.0
-    clip_share: float = 0.0
-    hole_share: float = 0.25
-    kl_weight: float = 1e-5
-    start: str = ""
-    freeze_encoder: bool = False
-    latent_noise: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UNetConfig:
-    """The UNet stage, methods §2.6.
-
-    Attributes:
-        vae: trained VAE checkpoint (.pt of the VAE stage).
-        decoder: checkpoint of a VAE stage that went on from `vae` with a frozen encoder: its decoder goes
-            into the finished model; empty takes the decoder of `vae`.
-        start: checkpoint.pt of an earlier unet stage to start from; empty starts as a copy of the scaffold.
-        conditioning: "scaffold"; or "first_frame", the first panorama's latent repeated over the frames and
-            its tokens alone, as stock Stable Video Diffusion is conditioned.
-        hole_fill: what the VAE sees in the scaffold's holes, as in `diffusion.ModelConfig`.
-        channels: of the UNet's levels; the first must be 96 (`unet_start.py`).
-        p_mean: mean of ln sigma.
-        p_std: standard deviation of ln sigma.
-        drop: probability of each of the three conditioning dropouts: tokens, latents, both.
-        dual_share: share of clips trained with the end frame as a second anchor.
-        reverse_share: share of clips played backwards.
-        hole_weight: extra weight of the squared error where the scaffold has holes (1: none).
-        large_share: share of steps on clips of the greatest height in the folder (256x512).
-        frames: fewest and most frames of a training window.
-        noise_aug: mean and deviation of ln of the noise put on the scaffold latents.
-    """
-
-    vae: str = ""
-    decoder: str = ""
-    start: str = ""
-    conditioning: Conditioning = "scaffold"
-    hole_fill: HoleFill = "value"
-    channels: tuple[int, ...] = (96, 64, 96)
-    p_mean: float = 0.7
-    p_std: float = 1.6
-    drop: float = 0.1
-    dual_share: float = 0.25
-    reverse_share: float = 0.3
-    hole_weight: float = 1.0
-    large_share: float = 0.06
-    frames: tuple[int, int] = (8, 14)
-    noise_aug: tuple[float, float] = (-3.0, 0.5)
+__all__ = [
+    "CorruptionConfig",
+    "DataConfig",
+    "LoRAConfig",
+    "TrainConfig",
+    "UNetConfig",
+    "VAEConfig",
+    "ValidationConfig",
+    "load_config",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,12 +36,32 @@ class TrainConfig:
 
     Attributes:
         stage: "clips" renders training clips, "vae" and "unet" train.
-        output: folder for checkpoint.pt, log.jsonl and the finished model.
+        output: folder for checkpoint.pt, logs, curves, validation videos and the finished model.
+        seed: of everything that is drawn. A step's randomness depends on the seed and its number alone.
         steps: total optimiser steps; may be changed between resumes.
+        batch: clips per step, over all processes together.
+        micro_batch: clips at once on one device; 0 for all of the process. The gradient is that of the batch.
+        learning_rate: of AdamW after the warm-up.
+        warmup: first steps, over which the learning rate rises.
         decay_steps: last steps, over which the learning rate falls to zero.
-        max_seconds: stop (with a checkpoint) after this long; 0 means no limit.
+        weight_decay: of AdamW.
+        clip_grad: greatest norm of the gradient.
+        ema: decay of the averaged weights, which are what is exported.
+        threads: of the CPU.
+        device: "auto" is CUDA where there is one, else the CPU; "cpu", "cuda", "cuda:1", "mps". With several
+            processes the launcher decides.
+        precision: of the computation: "bf16" and "fp16" (with loss scaling) autocast; trained weights stay
+            float32.
+        log_every: steps between lines of log.jsonl.
+        checkpoint_every: steps between checkpoints.
         export_every: write the averaged weights as a model file this often; 0 only at the end.
-        bf16: autocast to bfloat16; the weights stay float32.
+        max_seconds: stop (with a checkpoint) after this long; 0 means no limit.
+        data: what to train on.
+        vae: the stage "vae".
+        unet: the stage "unet".
+        lora: adapters.
+        validation: held-out clips.
+        model: fields of `diffusion.ModelConfig` for the finished model, e.g. name, description, crops.
     """
 
     stage: Literal["clips", "vae", "unet"] = "vae"
@@ -128,6 +69,7 @@ class TrainConfig:
     seed: int = 0
     steps: int = 1000
     batch: int = 4
+    micro_batch: int = 0
     learning_rate: float = 5e-4
     warmup: int = 100
     decay_steps: int = 300
@@ -135,7 +77,8 @@ class TrainConfig:
     clip_grad: float = 1.0
     ema: float = 0.999
     threads: int = 1
-    bf16: bool = True
+    device: str = "auto"
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     log_every: int = 20
     checkpoint_every: int = 200
     export_every: int = 0
@@ -143,6 +86,30 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
+    lora: LoRAConfig = field(default_factory=LoRAConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    model: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks = [
+            *(
+                (name, "at least 1", getattr(self, name) >= 1)
+                for name in ("steps", "batch", "threads", "log_every", "checkpoint_every")
+            ),
+            *(
+                (name, "at least 0", getattr(self, name) >= 0)
+                for name in ("seed", "micro_batch", "warmup", "decay_steps", "weight_decay", "export_every")
+            ),
+            ("learning_rate", "more than 0", self.learning_rate > 0),
+            ("clip_grad", "more than 0", self.clip_grad > 0),
+            ("ema", "0 to less than 1", 0 <= self.ema < 1),
+            ("max_seconds", "at least 0", self.max_seconds >= 0),
+        ]
+        check_values("", self, checks)
+        decided = sorted({"variant", "conditioning", "frames", "hole_fill", "hole_value"} & set(self.model))
+        if decided:
+            raise InputError(f"config: model.{decided[0]}: follows from the table [unet]; take it out here")
+        ModelConfig.from_dict(self.model)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dict, for logs and provenance."""
@@ -157,52 +124,10 @@ def load_config(source: str | Path | TrainConfig, **overrides: Any) -> TrainConf
         overrides: top-level settings to replace.
 
     Raises:
-        InputError: unknown key, a value of the wrong type, or no such file.
+        InputError: unknown key, a value of the wrong type or out of range, or no such file.
         BackendUnavailableError: Python 3.10, which has no TOML reader.
     """
     if isinstance(source, TrainConfig):
         return replace(source, **overrides)
-    try:
-        tomllib = importlib.import_module("tomllib")
-    except ModuleNotFoundError as error:
-        raise BackendUnavailableError("training settings in TOML need Python 3.11 or newer") from error
     path = Path(source)
-    if not path.is_file():
-        raise InputError(f"config: no such file {path}")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"config: {path} is not valid TOML: {error}") from error
-    return replace(_build(TrainConfig, data, str(path)), **overrides)
-
-
-def _build(kind: type, data: dict[str, Any], where: str) -> Any:
-    hints = get_type_hints(kind)
-    known = {f.name for f in fields(kind)}
-    values: dict[str, Any] = {}
-    for key, value in data.items():
-        if key not in known:
-            raise InputError(f"config {where}: unknown key {key!r}; known: {', '.join(sorted(known))}")
-        values[key] = _convert(hints[key], value, f"{where}: {key}")
-    return kind(**values)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if (
-        isinstance(hint, type)
-        and not isinstance(hint, types.GenericAlias)
-        and hasattr(hint, "__dataclass_fields__")
-    ):
-        if not isinstance(value, dict):
-            raise InputError(f"config {where}: expected a table, got {value!r}")
-        return _build(hint, value, where)
-    if isinstance(value, list):
-        return tuple(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    choices = getattr(hint, "__args__", None) if getattr(hint, "__origin__", None) is Literal else None
-    if choices is not None and value not in choices:
-        raise InputError(f"config {where}: expected one of {', '.join(choices)}, got {value!r}")
-    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and not isinstance(value, hint):
-        raise InputError(f"config {where}: expected {hint.__name__}, got {value!r}")
-    return value
+    return replace(from_table(TrainConfig, read_toml(path), str(path)), **overrides)

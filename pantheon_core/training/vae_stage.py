@@ -16,6 +16,7 @@ from .config import TrainConfig, VAEConfig
 from .loop import FitResult, fit
 from .losses import vae_loss
 from .photos import PhotoBank, random_holes
+from .runtime import start_runtime
 from .vae_start import start_as_block_means
 
 if TYPE_CHECKING:
@@ -69,9 +70,14 @@ def load_vae(path: str | Path, settings: VAEConfig, *, averaged: bool = True) ->
 
 def train_vae(config: TrainConfig, *, progress: Progress | None = None) -> FitResult:
     """Train the VAE; the result is `output/checkpoint.pt` (weights and averaged weights)."""
+    runtime = start_runtime(config)
+    if runtime.world > 1:
+        raise InputError(
+            f'the stage "vae" runs in one process, got {runtime.world}; several serve the stage "unet"'
+        )
     torch.manual_seed(config.seed)
     vae = load_vae(config.vae.start, config.vae) if config.vae.start else build_vae(config.vae)
-    vae.requires_grad_(True)
+    vae.to(runtime.device).requires_grad_(True)
     if config.vae.freeze_encoder:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
@@ -92,11 +98,13 @@ def train_vae(config: TrainConfig, *, progress: Progress | None = None) -> FitRe
             batch = _photo_batch(photos, config, generator, whole=whole, video=video)
             if kind[3] < config.vae.hole_share:
                 batch = batch * ~random_holes(len(batch), *batch.shape[-2:], generator=generator)
-        return reconstruct_loss(
-            vae, batch, frames=len(batch) if video else 1, config=config, generator=generator, whole=whole
-        )
+        frames = len(batch) if video else 1
+        with runtime.autocast():
+            return reconstruct_loss(
+                vae, batch, frames=frames, config=config, generator=generator, whole=whole
+            )
 
-    return fit(config, vae, step_loss, progress=progress)
+    return fit(config, vae, step_loss, runtime=runtime, progress=progress)
 
 
 def reconstruct_loss(
@@ -108,19 +116,20 @@ def reconstruct_loss(
         vae: the network.
         batch: (N, 3, H, W), 0..1.
         frames: the decoder sees N / frames clips of this many frames.
-        config: bf16 and the KL weight.
+        config: noise and the KL weight.
         generator: noise of the posterior sample.
         whole: whole panoramas, hence spherical padding.
     """
-    target = batch * 2 - 1
-    with _padding(vae, whole), torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+    target = batch.to(vae.device) * 2 - 1
+    with _padding(vae, whole):
         posterior = vae.encode(target).latent_dist
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
-        noise = torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator).to(mean)
         latent = mean + (0.5 * logvar).exp() * noise
         if config.vae.latent_noise > 0:
             amount = config.vae.latent_noise * float(torch.rand(1, generator=generator))
-            latent = latent + amount * mean.detach().std() * torch.randn(mean.shape, generator=generator)
+            more = torch.randn(mean.shape, generator=generator).to(mean)
+            latent = latent + amount * mean.detach().std() * more
         decoded = vae.decode(latent, num_frames=frames).sample
     return vae_loss(decoded.float(), target, mean, logvar, kl_weight=config.vae.kl_weight)
 
@@ -150,7 +159,7 @@ def _photo_batch(
 
 
 def _clip_batch(clips: ClipFolder, config: TrainConfig, generator: torch.Generator, *, whole: bool) -> Tensor:
-    clip = clips.draw(generator, frames=config.batch)
+    clip = clips.window(generator, frames=config.batch)
     which = torch.rand(1, generator=generator) < 0.6
     frames = clip.rgb if which else clip.scaffold
     if not whole:

@@ -83,7 +83,7 @@ def test_only_a_decoder_of_the_same_encoder_goes_into_the_model(tmp_path):
 
 def test_windows_repeat_and_stay_inside(folder):
     clips = ClipFolder(folder, held_out=False)
-    one, two = (clips.draw(torch.Generator().manual_seed(4), frames=3) for _ in range(2))
+    one, two = (clips.window(torch.Generator().manual_seed(4), frames=3) for _ in range(2))
     assert torch.equal(one.rgb, two.rgb)
     assert one.rgb.shape == (3, 3, 64, 128)
 
@@ -123,7 +123,7 @@ def test_vae_starts_as_block_means(vae):
 
 
 def test_unet_starts_as_the_scaffold_and_a_short_run_lowers_the_loss(folder, vae):
-    config = TrainConfig(bf16=False, unet=UNetConfig(frames=(3, 3), dual_share=0.0, drop=0.0))
+    config = TrainConfig(precision="fp32", unet=UNetConfig(frames=(3, 3), dual_share=0.0, drop=0.0))
     clip = LatentFolder(ClipFolder(folder, held_out=False), vae).read(0)
     model = build_training_model(config, vae, 0.7)
     sample = draw_sample(clip, config, torch.Generator().manual_seed(0), frames=3)
@@ -167,7 +167,7 @@ def test_two_anchor_job_names_another_file():
 
 
 def test_first_frame_samples_repeat_the_first_latent_and_have_one_anchor(folder, vae):
-    config = TrainConfig(bf16=False, unet=UNetConfig(conditioning="first_frame", dual_share=1.0))
+    config = TrainConfig(precision="fp32", unet=UNetConfig(conditioning="first_frame", variant="single"))
     clip = LatentFolder(ClipFolder(folder, held_out=False), vae).read(0)
     sample = draw_sample(clip, config, torch.Generator().manual_seed(1), frames=5)
     assert sample.roles == [0]

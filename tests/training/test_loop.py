@@ -33,7 +33,7 @@ def _config(folder, **changes) -> TrainConfig:
         "decay_steps": 8,
         "log_every": 4,
         "checkpoint_every": 5,
-        "bf16": False,
+        "precision": "fp32",
     }
     return TrainConfig(output=str(folder), learning_rate=1e-2, **{**settings, **changes})
 
