@@ -2,10 +2,10 @@
 
     python benchmarks/variants.py [--weights FILE] [--count 2] [--steps 8] [--json FILE] [--sheet PNG]
 
-Single sees the start panorama alone, Dual both; Fusion blends in a path that runs backwards from the end (with
-the single model its two paths see the true panorama of either end in the scaffold). All see the scaffold of
-a cache built from both ends, and are scored as the network paints them, not put back on the scaffold. The
-caches: exact distances; distances as a depth network errs; all distances 10 % too short.
+Single sees the start panorama alone, Dual both; Fusion blends in a path that runs backwards from the end
+(with the single model its two paths see the true panorama of either end in the scaffold). All see the
+scaffold of a cache built from both ends, and are scored as the network paints them, not put back on the
+scaffold. The caches: exact distances; distances as a depth network errs; all distances 10 % too short.
 
 Figures as in the paper's ablation: PSNR and SSIM of the end frame and of the frames between on 8 crops, the
 interpolation error in grey levels, and the short-term warping error (x 1000, by the true geometry).

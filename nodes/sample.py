@@ -4,14 +4,14 @@
 # pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 
 from .convert import to_image
-from .host import progress_with_preview
+from .host import progress_with_preview, show_text
 from .schema import Fusion, Hold, Model, Scaffold, advanced, schema
 from .types import LoadedModel
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..pantheon_core.apps import Scaffold as RenderedScaffold
     from ..pantheon_core.diffusion import FusionSettings
 
-# Stable Video Diffusion needs about so much beside its weights; other loaded models make room for it.
-_BYTES_PER_PIXEL = 1200
+# What an allocator's fragments and the kernels' scratch space come to beside the live tensors.
+_MEMORY_MARGIN = 1.1
 _PREVIEW_WIDTH = 512
 
 
@@ -99,6 +99,7 @@ class PantheonSampler(io.ComfyNode):
                 io.Latent.Output(display_name="latent", tooltip="The video's latents, one per frame."),
                 io.Image.Output(display_name="images", tooltip="The video's frames."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -111,25 +112,30 @@ class PantheonSampler(io.ComfyNode):
         **settings,
     ) -> io.NodeOutput:
         """Let the host make room, sample with previews, unpack."""
-        from ..pantheon_core.diffusion import SamplerSettings, generate
+        from ..pantheon_core.diffusion import SamplerSettings, VideoTask
+        from ..pantheon_core.diffusion.memory import estimate_memory, generate_with_retry
 
         report, show = progress_with_preview()
-        batch = 2 if settings.get("guidance_together") else 1
-        pixels = batch * scaffold.coverage.numel()
-        comfy.model_management.load_models_gpu(
-            [model.patcher], memory_required=pixels * _BYTES_PER_PIXEL, force_full_load=True
+        sampler = SamplerSettings(
+            fps=scaffold.trajectory.fps,
+            keep_scaffold=None if keep_scaffold < 0 else keep_scaffold,
+            **settings,
         )
-        made = generate(
+        frames, height, _ = scaffold.coverage.shape
+        need = estimate_memory(model.model, frames, height, sampler)
+        comfy.model_management.load_models_gpu(
+            [model.patcher], memory_required=need.working * _MEMORY_MARGIN, force_full_load=True
+        )
+        show_text(cls.hidden.unique_id, f"{need}; free: {_free_memory(model)}")
+        made = generate_with_retry(
             model.model,
-            scaffold.rgb,
-            scaffold.coverage,
-            list(scaffold.anchors),
-            distance=scaffold.distance,
-            settings=SamplerSettings(
-                fps=scaffold.trajectory.fps,
-                keep_scaffold=None if keep_scaffold < 0 else keep_scaffold,
-                **settings,
+            VideoTask(
+                scaffold_rgb=scaffold.rgb,
+                coverage=scaffold.coverage,
+                anchors=scaffold.anchors,
+                distance=scaffold.distance,
             ),
+            settings=sampler,
             fusion=fusion,
             progress=report,
             preview=lambda _step, frames: show(_middle_frame(frames)),
@@ -137,6 +143,11 @@ class PantheonSampler(io.ComfyNode):
         # The host keeps latents unscaled, as its VAE decoder takes them.
         samples = made.latents[0] / model.model.scaling_factor
         return io.NodeOutput({"samples": samples}, to_image(made.frames))
+
+
+def _free_memory(model: LoadedModel) -> str:
+    free: Any = comfy.model_management.get_free_memory(model.patcher.load_device)
+    return f"{free / 2**30:.1f} GiB"
 
 
 def _expert_inputs() -> list[io.Input]:
@@ -172,7 +183,8 @@ def _expert_inputs() -> list[io.Input]:
             default=8,
             min=3,
             max=64,
-            tooltip="Frames decoded together. Less needs less memory.",
+            tooltip="Frames decoded together. Less needs less memory: for Stable Video Diffusion at 512x1024 "
+            "about 2 GB a frame. If memory runs out, it is halved once.",
         ),
     ]
 

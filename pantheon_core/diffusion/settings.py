@@ -65,7 +65,7 @@ class SamplerSettings:
     poles: bool = False
     sigma_min: float = SIGMA_MIN
     sigma_max: float = SIGMA_MAX
-    encode_chunk: int = 8
+    encode_chunk: int = 1
     decode_chunk: int = 8
     decode_overlap: int = 2
     keep_scaffold: float | None = None
