@@ -105,6 +105,9 @@ class TrajectoryFromKeyframes(io.ComfyNode):
                 ),
             ],
             hidden=[io.Hidden.unique_id],
+            # So that a graph can be run as far as the path, and a page that was loaded anew gets the scene's
+            # key again: the host tells it nothing of other nodes that need not be run once more.
+            is_output_node=True,
         )
 
     @classmethod

@@ -7,6 +7,7 @@ const RULER = 16; // pixels
 const STRIP = 14;
 const LABEL_ROOM = 46;
 const LOWEST = 0.7; // coverage at which the colour is all warning
+const MIDDLE = "#e8a33d"; // between the host's accent and its colour of errors
 
 /** Colours of the host's palette as the canvas takes them. @param {HTMLElement} element */
 function palette(element) {
@@ -72,10 +73,16 @@ function drawCoverage(context, { frames, report, stale }, at, height, colours) {
   for (const [frame, coverage] of (report?.coverage ?? []).slice(0, frames).entries()) {
     const bad = badness(coverage);
     const tall = STRIP * (1 - 0.7 * bad);
-    context.fillStyle = `color-mix(in oklab, ${colours.bad} ${Math.round(100 * bad)}%, ${colours.good})`;
+    context.fillStyle = mixed(bad, colours);
     context.fillRect(at(frame) - half + gap, top + STRIP - tall, 2 * (half - gap), tall);
   }
   context.globalAlpha = 1;
+}
+
+/** From the accent over amber to the colour of errors. */
+function mixed(bad, { good, bad: worst }) {
+  const [from, to, part] = bad < 0.5 ? [good, MIDDLE, 2 * bad] : [MIDDLE, worst, 2 * bad - 1];
+  return `color-mix(in oklab, ${to} ${Math.round(100 * part)}%, ${from})`;
 }
 
 function drawWarnings(context, { frames, report, stale }, at, height, colours) {
@@ -87,8 +94,8 @@ function drawWarnings(context, { frames, report, stale }, at, height, colours) {
     const x = at(frame);
     context.beginPath();
     context.moveTo(x, top - 1);
-    context.lineTo(x - 3, top - 6);
-    context.lineTo(x + 3, top - 6);
+    context.lineTo(x - 3.5, top - 7);
+    context.lineTo(x + 3.5, top - 7);
     context.fill();
   }
   context.globalAlpha = 1;
