@@ -5,31 +5,38 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy_api.latest import io
 
 from ..pantheon_core.errors import InputError
-from ..pantheon_core.recon import BACKENDS
-from .convert import from_image, to_image
-from .host import progress
+from .convert import to_image
+from .depth_inputs import depth_inputs, more_geometry_inputs
+from .depth_sources import (
+    AUTO,
+    ESTIMATORS,
+    GIVEN,
+    DepthSource,
+    check_count,
+    in_user_terms,
+    measure,
+    read_cloud,
+)
+from .host import show_text
 from .preview import cache_picture
-from .schema import Cache, MoGeGeometry, Panorama, advanced, schema
+from .schema import Cache, Panorama, advanced, schema
 from .session import cache_ui
 from .types import BuiltCache, PlacedPanorama
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..pantheon_core.recon import DistanceEstimate
+    from ..pantheon_core.cache import PointCache
+    from ..pantheon_core.recon import DistanceEstimate, ReconSettings
 
-AUTO = "auto"
-GIVEN = "given depth"
-DEPTH_KINDS = {"distance": "distance", "inverse distance": "inverse", "cube depth": "z_depth"}
-_BUNDLED = "tiny"
-# These two need more than a picture: they have their own inputs and nodes here.
-_ESTIMATORS = [name for name in BACKENDS if name not in ("given", "synthetic")]
+log = logging.getLogger(__name__)
 
 
 class Build3DCache(io.ComfyNode):
@@ -44,16 +51,29 @@ class Build3DCache(io.ComfyNode):
             display_name="Build 3D Cache (360°)",
             description="Turns panoramas into one 3D scene: a surface where the picture is dense, the sky at "
             "infinity. The depth is estimated, or comes from another node.",
-            search_aliases=["point cloud", "depth", "reconstruct", "3d cache", "moge", "depth anything"],
+            search_aliases=[
+                "point cloud",
+                "depth",
+                "reconstruct",
+                "3d cache",
+                "moge",
+                "depth anything",
+                "da3",
+                "pi3",
+                "vggt",
+                "ply",
+            ],
             inputs=[
                 Panorama.Input("panoramas", tooltip="One panorama, or several of one scene at their places."),
                 io.Combo.Input(
                     "backend",
-                    options=[AUTO, *_ESTIMATORS, GIVEN],
+                    options=[AUTO, *ESTIMATORS, GIVEN],
                     default=AUTO,
                     tooltip="Where the depth comes from. Auto takes the depth that is connected or that "
                     "came with the panorama, and else estimates it with the bundled network. The others need "
-                    "weights, see below; indoor, outdoor, Depth Pro, ZoeDepth and MoGe are in metres.",
+                    "weights, see below; indoor, outdoor, Depth Pro, ZoeDepth, MoGe, DAP and Pi3X are in "
+                    "metres. Pi3, Pi3X, VGGT and Depth Anything 3 see all panoramas at once and also find "
+                    "where they were taken.",
                 ),
                 io.Float.Input(
                     "scale",
@@ -97,8 +117,10 @@ class Build3DCache(io.ComfyNode):
                     step=0.01,
                     tooltip="Surfaces that were seen at a flatter angle than this (its sine) are left out.",
                 ),
-                *_depth_inputs(),
+                *depth_inputs(),
+                *more_geometry_inputs(),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=[
                 Cache.Output(display_name="cache", tooltip="The 3D scene with its panoramas."),
                 io.Image.Output(
@@ -124,139 +146,104 @@ class Build3DCache(io.ComfyNode):
         moge_geometry: dict | None = None,
         weights: str = "",
         download: bool = False,
+        da3_geometry: dict | None = None,
+        sky_mask=None,
+        point_cloud: Any = "",
+        point_cloud_axes: str = "auto",
+        view_fov_deg: float = 0.0,
     ) -> io.NodeOutput:
         """Distances of each panorama, a cache of each, then all in one."""
-        from ..pantheon_core.cache import CacheSettings, merge_caches
-        from ..pantheon_core.recon import ReconSettings, cache_from_estimate
+        from ..pantheon_core.cache import CacheSettings
+        from ..pantheon_core.recon import ReconSettings
 
+        if sky_mask is not None:
+            check_count("sky_mask", sky_mask, len(panoramas))
         settings = ReconSettings(
             confidence_threshold=confidence,
             remove_sky=sky,
             cache=CacheSettings(edge_rtol=edge_step, grazing=grazing),
         )
-        known = _known_distances(panoramas, backend, depth, depth_kind, moge_geometry)
+        cloud = read_cloud(point_cloud, point_cloud_axes, scale)
+        if cloud is not None:
+            return cls._finish(_with_skies(cloud, panoramas, sky_mask if sky else None), panoramas, ())
+        source = DepthSource(
+            backend=backend,
+            weights=weights,
+            download=download,
+            depth=depth,
+            depth_kind=depth_kind,
+            moge_geometry=moge_geometry,
+            da3_geometry=da3_geometry,
+            fov_deg=view_fov_deg,
+        )
+        found = measure(panoramas, source)
+        placed = _scaled_places(found.panoramas, scale) if found.places_found else found.panoramas
         estimates = [
-            _scaled(_estimate(one, backend, weights, download) if found is None else found, one, scale)
-            for one, found in zip(panoramas, known, strict=True)
+            in_user_terms(estimate, one, scale, None if sky_mask is None else sky_mask[index])
+            for estimate, one, index in zip(found.estimates, placed, found.index, strict=True)
         ]
-        caches = [
-            cache_from_estimate(
-                one.rgb, estimate, settings=settings, T_world_cam=one.T_world_cam, backend=backend
-            )
-            for one, estimate in zip(panoramas, estimates, strict=True)
-        ]
-        cache = merge_caches(caches) if len(caches) > 1 else caches[0]
+        return cls._finish(_merged(placed, estimates, settings, backend), placed, found.notes)
+
+    @classmethod
+    def _finish(
+        cls, cache: PointCache, panoramas: tuple[PlacedPanorama, ...], notes: tuple[str, ...]
+    ) -> io.NodeOutput:
+        """The outputs, with what there is to say shown on the node."""
         if not len(cache.points) and cache.sky is None:
             raise InputError(
                 "panoramas: nothing of them is trusted enough to become a point. Lower confidence, or "
                 "connect another depth."
             )
+        for note in notes:
+            log.warning("Build3DCache: %s", note)
+        if notes:
+            show_text(cls.hidden.unique_id, "\n".join(notes))
         pictures = [cache_picture(cache, one.T_world_cam, one.name) for one in panoramas]
         built = BuiltCache(cache=cache, panoramas=panoramas)
         return io.NodeOutput(built, to_image(torch.stack(pictures)), ui=cache_ui(built))
 
 
-def _depth_inputs() -> list[io.Input]:
-    """Depth from elsewhere, and where a depth network finds its files."""
-    return [
-        io.Image.Input(
-            "depth",
-            optional=True,
-            tooltip="A depth picture for each panorama, 2:1, from any node.",
-        ),
-        io.Combo.Input(
-            "depth_kind",
-            options=list(DEPTH_KINDS),
-            default="inverse distance",
-            tooltip="What the depth picture holds: the distance (white is far); one divided by it "
-            "(white is near, black is sky), as most depth estimators give; or the depth of six "
-            "stitched square views.",
-        ),
-        MoGeGeometry.Input(
-            "moge_geometry",
-            optional=True,
-            tooltip="Points from ComfyUI's own MoGe panorama node, for a single panorama.",
-        ),
-        advanced(
-            io.String.Input,
-            "weights",
-            default="",
-            optional=True,
-            tooltip="Folder with the depth network's files (config.json and model.safetensors, or "
-            "model.pt for MoGe). Empty takes what is in this machine's Hugging Face cache. Not for "
-            "the bundled network.",
-        ),
-        advanced(
-            io.Boolean.Input,
-            "download",
-            default=False,
-            optional=True,
-            tooltip="Allow the depth network to be downloaded from Hugging Face if it is not there "
-            "yet: 0.1 to 2 GB, under its own licence.",
-        ),
-    ]
+def _merged(
+    panoramas: tuple[PlacedPanorama, ...],
+    estimates: list[DistanceEstimate],
+    settings: ReconSettings,
+    backend: str,
+) -> PointCache:
+    from ..pantheon_core.cache import merge_caches
+    from ..pantheon_core.recon import cache_from_estimate
 
-
-def _estimate(one: PlacedPanorama, backend: str, weights: str, download: bool) -> DistanceEstimate:
-    from ..pantheon_core.recon import get_backend
-
-    name = _BUNDLED if backend == AUTO else backend
-    options = {} if name == _BUNDLED else {"weights": weights.strip() or None, "download": download}
-    return get_backend(name, **options).estimate(one.rgb, progress=progress())
-
-
-def _scaled(estimate: DistanceEstimate, one: PlacedPanorama, scale: float) -> DistanceEstimate:
-    """In the user's unit, and only where the photograph shows something."""
-    return dataclasses.replace(
-        estimate,
-        distance=estimate.distance * scale,
-        valid=estimate.valid & one.valid,
-        sky=estimate.sky * one.valid,
+    return merge_caches(
+        [
+            cache_from_estimate(
+                one.rgb, estimate, settings=settings, T_world_cam=one.T_world_cam, backend=backend
+            )
+            for one, estimate in zip(panoramas, estimates, strict=True)
+        ]
     )
 
 
-def _known_distances(
-    panoramas: tuple[PlacedPanorama, ...],
-    backend: str,
-    depth: Tensor | None,
-    depth_kind: str,
-    moge_geometry: dict[str, Tensor] | None,
-) -> list[DistanceEstimate | None]:
-    """What is connected, or came with each panorama; None where the distance must be estimated."""
-    from ..pantheon_core.recon import get_backend
+def _with_skies(
+    cloud: PointCache, panoramas: tuple[PlacedPanorama, ...], sky_mask: Tensor | None
+) -> PointCache:
+    """A point cloud under the panoramas' skies."""
+    from ..pantheon_core.cache import merge_caches
+    from ..pantheon_core.recon import ReconSettings
+    from ..pantheon_core.recon.given import nothing_measured
 
-    if backend not in (AUTO, GIVEN):
-        return [None] * len(panoramas)
-    for name, batch in (("depth", depth), ("moge_geometry", (moge_geometry or {}).get("points"))):
-        if batch is not None and len(batch) != len(panoramas):
-            raise InputError(
-                f"{name}: expected one picture for each of the {len(panoramas)} panoramas, got {len(batch)}. "
-                "Batch them in the order of the panoramas."
-            )
-    found: list[DistanceEstimate | None]
-    if depth is not None:
-        found = [
-            get_backend("given", depth=picture, kind=DEPTH_KINDS[depth_kind]).estimate(one.rgb)
-            for picture, one in zip(from_image(depth), panoramas, strict=True)
-        ]
-    elif moge_geometry is not None:
-        found = [_from_moge(moge_geometry, index, one) for index, one in enumerate(panoramas)]
-    else:
-        found = [one.known for one in panoramas]
-    missing = [one.name for one, known in zip(panoramas, found, strict=True) if known is None]
-    if backend == GIVEN and missing:
-        raise InputError(
-            f"backend: '{GIVEN}' needs a depth for {', '.join(missing)}. Connect depth or moge_geometry, or "
-            f"choose '{AUTO}' to estimate it."
-        )
-    return found
+    if sky_mask is None:
+        return cloud
+    skies = [
+        dataclasses.replace(in_user_terms(nothing_measured(one.rgb), one, 1.0, mask), metric=cloud.metric)
+        for one, mask in zip(panoramas, sky_mask, strict=True)
+    ]
+    return merge_caches([cloud, _merged(panoramas, skies, ReconSettings(), "point cloud")])
 
 
-def _from_moge(geometry: dict[str, Tensor], index: int, one: PlacedPanorama) -> DistanceEstimate:
-    """Distances of MoGe's panorama points; their length does not depend on the frame they are in."""
-    from ..pantheon_core.recon import get_backend
-
-    distance = geometry["points"][index].float().norm(dim=-1)
-    if geometry.get("mask") is not None:
-        distance = torch.where(geometry["mask"][index].bool(), distance, 0.0)
-    return get_backend("given", depth=distance.cpu(), metric=False).estimate(one.rgb)
+def _scaled_places(panoramas: tuple[PlacedPanorama, ...], scale: float) -> tuple[PlacedPanorama, ...]:
+    """Places that a network found are in the unit of its distances."""
+    placed = []
+    for one in panoramas:
+        pose = one.T_world_cam.clone()
+        pose[:3, 3] *= scale
+        placed.append(dataclasses.replace(one, T_world_cam=pose))
+    return tuple(placed)

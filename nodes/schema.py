@@ -16,6 +16,10 @@ Model = io.Custom("PANTHEON_MODEL")
 Fusion = io.Custom("PANTHEON_FUSION")
 Hold = io.Custom("PANTHEON_HOLD")
 MoGeGeometry = io.Custom("MOGE_GEOMETRY")
+DA3Geometry = io.Custom("DA3_GEOMETRY")
+
+# What newer hosts' nodes give as 3D files; by name, as older hosts have no classes for them.
+_POINT_CLOUDS = [io.Custom(name) for name in ("FILE_3D_POINT_CLOUD_ANY", "FILE_3D_PLY", "FILE_3D")]
 
 CATEGORY = "Pantheon360"
 
@@ -34,3 +38,11 @@ def advanced(widget: type[io.WidgetInput], *args: Any, **options: Any) -> Any:
     if "advanced" in inspect.signature(widget.__init__).parameters:
         options["advanced"] = True
     return widget(*args, **options)
+
+
+def point_cloud_input(name: str, *, tooltip: str) -> Any:
+    """A path, or a link from a node that gives a 3D file where the host has such nodes."""
+    path = advanced(io.String.Input, name, default="", optional=True, tooltip=tooltip)
+    if not hasattr(io, "File3DPointCloudAny"):
+        return path
+    return io.MultiType.Input(path, types=list(_POINT_CLOUDS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,12 +13,17 @@ from torch import Tensor
 
 from ..check import check_erp, check_shape
 from ..errors import ConventionError, InputError, MediaError, Progress, ShapeError
-from ..geometry import erp_rays, sample_erp
+from ..geometry import erp_rays, resize_erp, sample_erp
 from ._types import DistanceEstimate
+from .tiny import TinyBackend
 
-__all__ = ["DepthKind", "GivenBackend", "read_depth"]
+__all__ = ["DepthKind", "GivenBackend", "fit_relative", "nothing_measured", "read_depth", "with_sky"]
 
-DepthKind = Literal["distance", "z_depth", "inverse"]
+DepthKind = Literal["distance", "z_depth", "inverse", "relative"]
+
+# A fitted inverse distance below this share of the fit's typical one says no more than "far".
+_RELATIVE_FAR = 0.02
+_SKY_FAR = 0.2  # the same, where the guess sees sky
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -30,6 +35,9 @@ class GivenBackend:
         kind: what a value v means. "distance": along the ray, metres = scale v. "z_depth": along the axis of
             the cube face that the pixel falls on, as tools store it that render six square views and stitch
             them; a panorama has no single optical axis. "inverse": metres = scale / v; v = 0 is at infinity.
+            "relative": white is near and no more is known, as in pictures of depth that were stretched to
+            fill black to white; distance = scale / (a v + b), with a and b fitted to what the bundled network
+            guesses, and never metric.
         scale: see `kind`; files of integers count raw, so millimetres in a 16-bit PNG need 0.001.
         metric: the result is in metres.
 
@@ -54,6 +62,8 @@ class GivenBackend:
         height, _ = check_erp("rgb", rgb)
         values = self.depth if isinstance(self.depth, Tensor) else read_depth(Path(self.depth))
         values = _single_channel(values).to(device=rgb.device, dtype=torch.float32)
+        if self.kind == "relative":
+            values = fit_relative(values, TinyBackend().estimate(rgb))
         distance, sky = self._to_distance(values)
         distance, sky = _resample(distance, sky, height)
         valid = (distance > 0) & ~sky
@@ -64,12 +74,12 @@ class GivenBackend:
             confidence=torch.ones_like(distance),
             sky=sky.float(),
             valid=valid,
-            metric=self.metric,
+            metric=self.metric and self.kind != "relative",
         )
 
     def _to_distance(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """(H, W) metres, 0 where missing, and (H, W) bool sky."""
-        if self.kind == "inverse":
+        if self.kind in ("inverse", "relative"):
             sky = values == 0
             distance = self.scale / values
         else:
@@ -84,6 +94,77 @@ class GivenBackend:
                 "NaN); check the file and the kind"
             )
         return torch.where(good, distance, 0.0), sky
+
+
+def fit_relative(values: Tensor, guess: DistanceEstimate) -> Tensor:
+    """Inverse distances (H, W) from a map that is linear in them, by a robust fit to guessed distances.
+
+    Args:
+        values: (H, W), large is near; NaN and infinity are missing.
+        guess: of the same panorama, any size.
+
+    Returns:
+        (H, W) inverse distances in the guess's unit, 0 where the map says no more than "far", or only a
+        little more and the guess sees sky; NaN where missing.
+
+    Raises:
+        InputError: the map is flat, or rises with the distance.
+    """
+    height = values.shape[0]
+    seen = resize_erp(guess.valid.to(values)[None], height)[0] > 0.99
+    target = resize_erp((1 / guess.distance.clamp(min=1e-6) * guess.valid).to(values)[None], height)[0]
+    use = seen & values.isfinite()
+    rays = erp_rays(height, device=values.device)
+    x, y = values[use].double(), target[use].double()
+    area = torch.hypot(rays[..., 0], rays[..., 2])[use].double()
+    if len(x) < 16 or float(x.std()) < 1e-6:
+        raise InputError("depth: expected a picture with some contrast, got one grey; check the kind")
+    weight = area
+    slope, offset = torch.zeros(()), torch.zeros(())
+    for _ in range(20):
+        total = weight.sum()
+        mean_x, mean_y = (weight * x).sum() / total, (weight * y).sum() / total
+        spread = (weight * (x - mean_x) ** 2).sum()
+        slope = (weight * (x - mean_x) * (y - mean_y)).sum() / spread.clamp(min=1e-20)
+        offset = mean_y - slope * mean_x
+        residual = (slope * x + offset - y).abs()
+        scale = (1.5 * residual.median()).clamp(min=1e-9)
+        weight = area / (1 + (residual / scale) ** 2) ** 2
+    if not float(slope) > 0:
+        raise InputError(
+            "depth: expected a picture whose near parts are white for the kind 'relative', got one that is "
+            "white far away; invert it, or choose the kind 'distance'"
+        )
+    inverse = slope * values.double() + offset
+    typical = inverse[use].median().clamp(min=1e-12)
+    sky = resize_erp(guess.sky.to(values)[None], height)[0] >= 0.5
+    far = (inverse < _RELATIVE_FAR * typical) | (sky & (inverse < _SKY_FAR * typical))
+    return torch.where(far, 0.0, inverse).to(values.dtype)
+
+
+def with_sky(estimate: DistanceEstimate, sky: Tensor) -> DistanceEstimate:
+    """An estimate with another sky: nothing stands where it is, and nothing else is sky.
+
+    Args:
+        estimate: of a panorama.
+        sky: (h, w) 0..1, w = 2 h, any size.
+
+    Raises:
+        ShapeError, ConventionError: it is no panorama.
+    """
+    check_shape("sky", sky, "H W")
+    check_erp("sky", sky)
+    height = estimate.distance.shape[0]
+    mask = resize_erp(sky.detach().to(estimate.distance)[None], height)[0].clamp(0, 1)
+    valid = estimate.valid & (mask < 0.5)
+    return replace(estimate, distance=torch.where(valid, estimate.distance, 0.0), sky=mask, valid=valid)
+
+
+def nothing_measured(rgb: Tensor) -> DistanceEstimate:
+    """The estimate of a panorama (3, H, W) of which nothing is known."""
+    height, width = check_erp("rgb", rgb)
+    zeros = torch.zeros(height, width)
+    return DistanceEstimate(distance=zeros, confidence=zeros, sky=zeros, valid=zeros.bool(), metric=False)
 
 
 def _single_channel(values: Tensor) -> Tensor:

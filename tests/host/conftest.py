@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import sys
 from pathlib import Path
 
@@ -55,6 +56,9 @@ def host(tmp_path_factory, random_model):
     sys.path.append(str(test_host.site_packages(test_host.host_python())))
     session = host_session.HostSession(tmp_path_factory.mktemp("comfyui"))
     random_model(session.base / "models" / "pantheon360")
+    shutil.copytree(
+        Path(__file__).parent / "geometry_nodes", session.base / "custom_nodes" / "geometry_nodes"
+    )
     session.start("--preview-method", "auto", timeout=START_SECONDS)
     yield session
     session.stop()
