@@ -9,6 +9,8 @@ Source: G. Turk, The PLY Polygon File Format, 1994.
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,12 @@ from ._types import PointCache
 
 __all__ = ["load_ply", "save_ply"]
 
+_log = logging.getLogger(__name__)
+
 _TAG = "pantheon360"
+_BLOCK = 1 << 20  # rows that are converted at once
 _FAR = 1000.0  # beyond this, float32 misplaces pixels: coordinates are then re-centred
+_WIDE = 1e5  # a cloud that reaches this far from its middle is coarser than a centimetre at its rim
 
 
 def save_ply(cache: PointCache, path: str | Path) -> None:
@@ -57,8 +63,9 @@ def save_ply(cache: PointCache, path: str | Path) -> None:
     try:
         with replacing(path) as partial, partial.open("wb") as file:
             file.write("\n".join(header).encode("ascii"))
-            file.write(vertex.tobytes())
-            file.write(faces.tobytes())
+            for table in (vertex, faces):
+                for start in range(0, len(table), _BLOCK):
+                    file.write(table[start : start + _BLOCK].tobytes())
     except OSError as error:
         raise MediaError(f"path: cannot write {path}: {error.strerror or error}") from error
 
@@ -87,39 +94,51 @@ def _comments(cache: PointCache) -> list[str]:
     ]
 
 
-def load_ply(path: str | Path) -> PointCache:
+def load_ply(
+    path: str | Path, *, max_points: int | None = None, memory_limit: int | None = None
+) -> PointCache:
     """Read a point cloud or a cache: ASCII or binary, little or big endian; unknown properties are skipped.
 
     A cloud of another program gets one anchor at the frame's zero, confidence 1, white where it has no
     colours, and is not metric. Coordinates farther out than a kilometre are re-centred in float64: `origin`
-    says by how much. Its axes are taken as they are (+x right, +y down, +z forward).
+    says by how much. Its axes are taken as they are (+x right, +y down, +z forward). Large files are read in
+    blocks; the memory needed is estimated from the header before anything is allocated.
+
+    Args:
+        path: of the file.
+        max_points: take every n-th point, so that at most so many are left, and no faces; None takes all.
+        memory_limit: bytes that the cache may take; None for four fifths of what is free.
 
     Raises:
         MediaError: the file is not there, is damaged, is not PLY, or has no vertices with x, y and z.
+        MemoryBudgetError: the cloud does not fit in the memory.
+        InputError: `max_points` is not positive.
     """
     path = Path(path)
-    ply = read_ply(path)
+    if max_points is not None and max_points < 1:
+        raise InputError(f"max_points: expected at least 1 or None, got {max_points}")
+    ply = read_ply(path, memory_limit=memory_limit, max_points=max_points)
     vertex = ply.elements.get("vertex", {})
     if not {"x", "y", "z"} <= vertex.keys():
         raise MediaError(
             f"path: {path} has no vertices with x, y and z; expected a point cloud, got elements "
             f"{sorted(ply.elements)} with vertex properties {sorted(vertex)}"
         )
-    raw = np.stack([np.asarray(vertex[axis], np.float64) for axis in "xyz"], -1)
-    if not np.isfinite(raw).all():
-        raise MediaError(f"path: {path} has coordinates that are NaN or infinite; clean the cloud first")
     notes = _notes(ply, path)
-    origin = _origin(raw, notes)
+    total = len(vertex["x"])
+    step = 1 if max_points is None else max(1, -(-total // max_points))
+    vertex = {name: column[::step] for name, column in vertex.items()}
+    points, origin = _points(vertex, notes, path)
     poses = notes.get("T_world_anchor") or [np.eye(4).tolist()]
     angle = notes.get("anchor_pixel_angle")
-    count = len(raw)
-    triangles, edge = _faces(ply, count, path)
+    count = len(points)
+    triangles, edge = (None, None) if step > 1 else _faces(ply, count, path)
     try:
         return PointCache(
-            points=torch.from_numpy((raw - origin).astype(np.float32)),
+            points=torch.from_numpy(points),
             colors=_colors(vertex, count),
-            confidence=_column(vertex, "confidence", count, 1, torch.float32),
-            anchor=_column(vertex, "anchor", count, 0, torch.int16),
+            confidence=_column(vertex, "confidence", count, 1, np.dtype(np.float32)),
+            anchor=_column(vertex, "anchor", count, 0, np.dtype(np.int16)),
             triangles=triangles,
             edge=edge,
             T_world_anchor=torch.tensor(poses, dtype=torch.float32),
@@ -130,6 +149,41 @@ def load_ply(path: str | Path) -> PointCache:
         )
     except (InputError, ConventionError, TypeError, ValueError) as error:
         raise MediaError(f"path: {path} contradicts itself: {error}") from error
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
+
+
+def _points(vertex: dict[str, Any], notes: dict[str, Any], path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3) float32 and the (3,) float64 origin that was taken off them."""
+    axes = [vertex[axis] for axis in "xyz"]
+    count = len(axes[0])
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for block in _blocks(count):
+        for i, axis in enumerate(axes):
+            some = np.asarray(axis[block], np.float64)
+            if not np.isfinite(some).all():
+                raise MediaError(
+                    f"path: {path} has coordinates that are NaN or infinite; clean the cloud first"
+                )
+            low[i], high[i] = min(low[i], some.min()), max(high[i], some.max())
+    origin = _origin(low, high, count, notes, path)
+    points = np.empty((count, 3), np.float32)
+    for block in _blocks(count):
+        for i, axis in enumerate(axes):
+            points[block, i] = np.asarray(axis[block], np.float64) - origin[i]
+    if count:
+        spread = float(np.abs(np.stack((low, high)) - origin).max())
+        if spread > _WIDE:
+            _log.warning(
+                "%s: points lie up to %.3g units from their middle; single precision places those to within "
+                "%.2g units only. Leave far points out before loading.",
+                path,
+                spread,
+                spread * 2.0**-24,
+            )
+    return points, origin
 
 
 def _notes(ply: Ply, path: Path) -> dict[str, Any]:
@@ -151,19 +205,25 @@ def _notes(ply: Ply, path: Path) -> dict[str, Any]:
     return out
 
 
-def _origin(raw: np.ndarray, notes: dict[str, Any]) -> np.ndarray:
+def _origin(low: np.ndarray, high: np.ndarray, count: int, notes: dict[str, Any], path: Path) -> np.ndarray:
     if "origin" in notes:
-        return np.asarray(notes["origin"], np.float64)
-    if not len(raw):
+        origin = np.asarray(notes["origin"], np.float64)
+        if origin.shape != (3,) or not np.isfinite(origin).all():
+            raise MediaError(f"path: {path} is damaged: its origin is {notes['origin']!r}")
+        return origin
+    if not count or max(np.abs(low).max(), np.abs(high).max()) <= _FAR:
         return np.zeros(3)
-    middle = (raw.min(0) + raw.max(0)) / 2
-    return np.round(middle) if np.abs(raw).max() > _FAR else np.zeros(3)
+    # halved before the sum, which could overflow; whole numbers are exact in every program
+    return np.round(low / 2 + high / 2)
 
 
-def _column(vertex: dict[str, Any], name: str, count: int, default: float, dtype: torch.dtype) -> Tensor:
+def _column(vertex: dict[str, Any], name: str, count: int, default: float, dtype: np.dtype) -> Tensor:
     if name not in vertex:
-        return torch.full((count,), default, dtype=dtype)
-    return torch.from_numpy(np.ascontiguousarray(vertex[name], dtype=np.float64)).to(dtype)
+        return torch.from_numpy(np.full(count, default, dtype))
+    out = np.empty(count, dtype)
+    for block in _blocks(count):
+        out[block] = vertex[name][block]
+    return torch.from_numpy(out)
 
 
 def _colors(vertex: dict[str, Any], count: int) -> Tensor:
@@ -174,13 +234,19 @@ def _colors(vertex: dict[str, Any], count: int) -> Tensor:
         ("diffuse_red", "diffuse_green", "diffuse_blue"),
     ):
         if set(names) <= vertex.keys():
-            values = np.stack([np.asarray(vertex[name]) for name in names], -1)
-            if values.dtype.kind == "f":
-                values = (np.nan_to_num(values).clip(0, 1) * 255).round()
-            elif values.dtype.itemsize == 2:
-                values = values // 257
-            return torch.from_numpy(values.astype(np.uint8))
+            out = np.empty((count, 3), np.uint8)
+            for block in _blocks(count):
+                for i, name in enumerate(names):
+                    out[block, i] = _bytes(np.asarray(vertex[name][block]))
+            return torch.from_numpy(out)
     return torch.full((count, 3), 255, dtype=torch.uint8)
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    """0..255 of bytes, of 16 bits, or of floats 0..1."""
+    if values.dtype.kind == "f":
+        return (np.nan_to_num(values).clip(0, 1) * 255).round()
+    return values // 257 if values.dtype.itemsize == 2 else values.clip(0, 255)
 
 
 def _faces(ply: Ply, count: int, path: Path) -> tuple[Tensor | None, Tensor | None]:
@@ -191,13 +257,17 @@ def _faces(ply: Ply, count: int, path: Path) -> tuple[Tensor | None, Tensor | No
         return None, None
     flags = np.asarray(face.get("edge", np.zeros(len(lists)))) != 0
     if isinstance(lists, np.ndarray) and lists.ndim == 2 and lists.shape[1] == 3:
-        triangles = lists.astype(np.int64)
+        triangles = np.asarray(lists)
     else:
         fans = [(p[0], p[k], p[k + 1], i) for i, p in enumerate(lists) for k in range(1, len(p) - 1)]
         table = np.asarray(fans, np.int64).reshape(-1, 4)
         triangles, flags = table[:, :3], flags[table[:, 3]]
-    if len(triangles) and not 0 <= triangles.min() <= triangles.max() < count:
-        raise MediaError(
-            f"path: {path} has faces that name vertices {triangles.min()}..{triangles.max()} of {count}"
-        )
-    return torch.from_numpy(triangles.astype(np.int32)), torch.from_numpy(flags)
+    out = np.empty((len(triangles), 3), np.int32)
+    for block in _blocks(len(triangles)):
+        some = triangles[block]
+        if not 0 <= int(some.min()) <= int(some.max()) < count:
+            raise MediaError(
+                f"path: {path} has faces that name vertices {some.min()}..{some.max()} of {count}"
+            )
+        out[block] = some
+    return torch.from_numpy(out), torch.from_numpy(np.array(flags))

@@ -1,15 +1,21 @@
-"""A reader of PLY files: headers, ASCII and binary elements, lists."""
+"""A reader of PLY files of any size: headers, ASCII and binary elements, lists.
+
+Binary files are mapped, not read: columns are views that the system pages in as they are used. ASCII files
+are read in blocks.
+"""
 
 from __future__ import annotations
 
+import mmap
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from ..errors import MediaError
+from ..errors import MediaError, MemoryBudgetError
+from ._memory import available_bytes
 
 __all__ = ["Ply", "read_ply"]
 
@@ -25,6 +31,9 @@ _TYPES = {
 }
 _FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _LONGEST_HEADER = 1 << 20
+_BLOCK_ROWS, _BLOCK_BYTES = 1 << 17, 1 << 22
+_BYTES_PER_POINT, _BYTES_PER_FACE = 40, 26  # of the cache that is made of them, and of the work on the way
+_MEMORY_SHARE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,26 +58,78 @@ class Ply:
     comments: list[str]
 
 
-def read_ply(path: Path) -> Ply:
-    """Read a whole file.
+def read_ply(path: Path, *, memory_limit: int | None = None, max_points: int | None = None) -> Ply:
+    """A file's columns. Those of binary files are views of the file on the disk: copy what is to stay.
+
+    Args:
+        path: of the file.
+        memory_limit: bytes that a cache of it may take; None for four fifths of what is free.
+        max_points: of the file so many will be used, and no faces; None for all. All of a text is read.
 
     Raises:
         MediaError: not there, not PLY, or damaged; says where.
+        MemoryBudgetError: there are too many points for the memory; nothing has been read then.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            order, elements, comments, start = _header(file.read(_LONGEST_HEADER), path)
+            _check_size(elements, size - start, order == "", path)
+            counts = {element.name: element.count for element in elements}
+            points, faces = counts.get("vertex", 0), counts.get("face", 0)
+            if max_points is not None and points > max_points:
+                points, faces = max_points, 0
+            # the columns of a text are held beside the cache
+            text = sum(8 * e.count * len(e.properties) for e in elements) if order == "" else 0
+            _check_memory(points, faces, text, memory_limit, path)
+            body: _Body
+            if order == "":
+                file.seek(start)
+                body = _Ascii(file, path)
+            else:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                body = _Binary(data, size, start, order, path)
+            columns = {element.name: body.read(element) for element in elements}
+    except MediaError:
+        raise
     except OSError as error:
         raise MediaError(f"path: cannot read {path}: {error.strerror or error}") from error
-    order, elements, comments, start = _header(data, path)
-    body: _Body = _Ascii(data[start:], path) if order == "" else _Binary(data, start, order, path)
-    return Ply(elements={element.name: body.read(element) for element in elements}, comments=comments)
+    return Ply(elements=columns, comments=comments)
+
+
+def _check_size(elements: list[_Element], size: int, ascii_text: bool, path: Path) -> None:
+    """Refuse a header that promises more than the file can hold, before anything is allocated."""
+    least = 0
+    for element in elements:
+        # a number of a text file takes a digit and a blank, a list at least its count
+        types = [item.count_type or item.type for item in element.properties]
+        least += element.count * sum(2 if ascii_text else np.dtype(kind).itemsize for kind in types)
+    if least > size + 1:  # the last number of a text may have no blank after it
+        names = ", ".join(f"{element.count:,} {element.name} elements" for element in elements)
+        raise MediaError(
+            f"path: {path} is damaged: its header promises {names}, at least {least:,} bytes, and {size:,} "
+            "are there; copy or download it again"
+        )
+
+
+def _check_memory(points: int, faces: int, more: int, limit: int | None, path: Path) -> None:
+    needed = points * _BYTES_PER_POINT + faces * _BYTES_PER_FACE + more
+    if limit is None:
+        free = available_bytes()
+        limit = None if free is None else int(free * _MEMORY_SHARE)
+    if limit is not None and needed > limit:
+        raise MemoryBudgetError(
+            f"path: {path} holds {points:,} points and {faces:,} faces, which need about "
+            f"{needed / 2**30:.1f} GB of memory; {limit / 2**30:.1f} GB may be used. Thin the cloud in the "
+            "program that it comes from, or load it with max_points"
+        )
 
 
 def _header(data: bytes, path: Path) -> tuple[str, list[_Element], list[str], int]:
     """Byte order ("" for ASCII), elements, comments, where the body starts."""
     if data[:3] != b"ply":
         raise MediaError(f'path: {path} is not a PLY file: it does not start with "ply"')
-    end = data.find(b"end_header", 0, _LONGEST_HEADER)
+    end = data.find(b"end_header")
     stop = data.find(b"\n", end) + 1
     if end < 0 or stop == 0:
         raise MediaError(f'path: {path} is damaged: its header has no "end_header"')
@@ -116,8 +177,8 @@ class _Body:
 
 
 class _Binary(_Body):
-    def __init__(self, data: bytes, start: int, order: str, path: Path) -> None:
-        self.data, self.at, self.order, self.path = data, start, order, path
+    def __init__(self, data: mmap.mmap, size: int, start: int, order: str, path: Path) -> None:
+        self.data, self.size, self.at, self.order, self.path = data, size, start, order, path
 
     def read(self, element: _Element) -> dict[str, Any]:
         """Records of one length at once; those with lists are first taken to have the first one's lengths."""
@@ -134,14 +195,14 @@ class _Binary(_Body):
         record = np.dtype(fields)
         size = record.itemsize * element.count
         table = None
-        if self.at + size <= len(self.data):
+        if self.at + size <= self.size:
             table = np.frombuffer(self.data, record, element.count, self.at)
         if any((table[f"n{i}"] != n).any() if table is not None else True for i, n in lengths.items()):
             return self._ragged(element)
         if table is None:
             raise self.short(element)
         self.at += size
-        return {item.name: _native(table[f"v{i}"]) for i, item in enumerate(element.properties)}
+        return {item.name: table[f"v{i}"] for i, item in enumerate(element.properties)}
 
     def _lengths(self, element: _Element) -> dict[int, int]:
         """Lengths of the first record's lists."""
@@ -150,6 +211,8 @@ class _Binary(_Body):
         for i, item in enumerate(element.properties):
             if item.count_type:
                 n, at = self._number(at, item.count_type, element) if element.count else (0, at)
+                if at + n * np.dtype(item.type).itemsize > self.size:
+                    raise self.short(element)
                 out[i] = int(n)
                 at += int(n) * np.dtype(item.type).itemsize
             else:
@@ -158,7 +221,7 @@ class _Binary(_Body):
 
     def _number(self, at: int, kind: str, element: _Element) -> tuple[int, int]:
         end = at + np.dtype(kind).itemsize
-        if end > len(self.data):
+        if end > self.size:
             raise self.short(element)
         n = int(np.frombuffer(self.data, self.order + kind, 1, at)[0])
         if n < 0:
@@ -173,7 +236,7 @@ class _Binary(_Body):
                     self._number(self.at, item.count_type, element) if item.count_type else (1, self.at)
                 )
                 end = self.at + n * np.dtype(item.type).itemsize
-                if end > len(self.data):
+                if end > self.size:
                     raise self.short(element)
                 value = _native(np.frombuffer(self.data, self.order + item.type, n, self.at))
                 out[item.name].append(value if item.count_type else value[0])
@@ -182,8 +245,13 @@ class _Binary(_Body):
 
 
 class _Ascii(_Body):
-    def __init__(self, data: bytes, path: Path) -> None:
-        self.words, self.at, self.path = data.split(), 0, path
+    """Numbers between blanks, read in blocks; floats are kept in float64, as the text may have the digits."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self.file, self.path = file, path
+        self.words: list[bytes] = []
+        self.at = 0
+        self.rest = b""
 
     def read(self, element: _Element) -> dict[str, Any]:
         lists = any(item.count_type for item in element.properties)
@@ -194,12 +262,14 @@ class _Ascii(_Body):
 
     def _table(self, element: _Element) -> dict[str, Any]:
         width = len(element.properties)
-        words = self.words[self.at : self.at + width * element.count]
-        if len(words) < width * element.count:
-            raise self.short(element)
-        self.at += len(words)
-        table = np.array(words, dtype=np.float64).reshape(element.count, width)
-        return {item.name: table[:, i].astype(item.type) for i, item in enumerate(element.properties)}
+        out = {item.name: np.empty(element.count, _wide(item.type)) for item in element.properties}
+        for start in range(0, element.count, _BLOCK_ROWS):
+            rows = min(_BLOCK_ROWS, element.count - start)
+            words = self._take(width * rows, element)
+            table = np.array(words, dtype=np.float64).reshape(rows, width)
+            for i, item in enumerate(element.properties):
+                out[item.name][start : start + rows] = _whole(table[:, i], item)
+        return out
 
     def _lists(self, element: _Element) -> dict[str, Any]:
         out: dict[str, list[Any]] = {item.name: [] for item in element.properties}
@@ -208,16 +278,48 @@ class _Ascii(_Body):
                 n = 1
                 if item.count_type:
                     n = int(self._take(1, element)[0])
-                values = np.array(self._take(n, element), dtype=np.float64).astype(item.type)
+                values = _whole(np.array(self._take(n, element), dtype=np.float64), item)
+                values = values.astype(_wide(item.type))
                 out[item.name].append(values if item.count_type else values[0])
         return {i.name: out[i.name] if i.count_type else np.asarray(out[i.name]) for i in element.properties}
 
     def _take(self, n: int, element: _Element) -> list[bytes]:
+        if n < 0:
+            raise self.short(element)
+        while len(self.words) - self.at < n and self._more():
+            pass
         words = self.words[self.at : self.at + n]
-        if n < 0 or len(words) < n:
+        if len(words) < n:
             raise self.short(element)
         self.at += n
         return words
+
+    def _more(self) -> bool:
+        """Another block of words; False at the file's end."""
+        block = self.file.read(_BLOCK_BYTES)
+        if not block and not self.rest:
+            return False
+        text = self.rest + block
+        cut = len(text)
+        if block:  # the last word may go on in the next block
+            cut = max(text.rfind(blank) for blank in (b" ", b"\n", b"\t", b"\r")) + 1
+        self.rest = text[cut:]
+        self.words = self.words[self.at :] + text[:cut].split()
+        self.at = 0
+        return True
+
+
+def _wide(kind: str) -> str:
+    return "f8" if kind[0] == "f" else kind
+
+
+def _whole(values: np.ndarray, item: _Property) -> np.ndarray:
+    """Numbers of an integer property, which must fit its type."""
+    if item.type[0] != "f":
+        limits = np.iinfo(item.type)
+        if not ((values >= limits.min) & (values <= limits.max)).all():
+            raise ValueError(f"numbers that are no {item.type} in {item.name!r}")
+    return values
 
 
 def _native(array: np.ndarray) -> np.ndarray:

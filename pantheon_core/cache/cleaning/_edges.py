@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...check import check_shape
 from ...geometry import erp_rays
@@ -29,7 +30,7 @@ def noise_level(distance: Tensor, valid: Tensor) -> float:
 def edge_mask(
     distance: Tensor, valid: Tensor, *, rtol: float = 0.03, normal_edge: float = math.radians(5)
 ) -> Tensor:
-    """Pixels at a depth edge: the distance jumps within 3x3 pixels, and the surface turns there.
+    """Pixels at a depth edge: the distance jumps within 3x3 pixels, and the surface turns there or beside it.
 
     A floor that recedes jumps as well but does not turn; a wall's corner turns but does not jump. Where the
     distances scatter, a jump must be six times the scatter.
@@ -49,7 +50,8 @@ def edge_mask(
     rtol = max(rtol, _NOISE_FACTOR * noise_level(distance, valid))
     low, high = range_3x3(distance, valid)
     jump = valid & ((high - low) > rtol * distance)
-    return jump & _turns(distance, valid, math.cos(normal_edge))
+    turn = _turns(distance, valid, math.cos(normal_edge)).float()
+    return jump & (F.max_pool2d(around(turn, 1)[None, None], 3, 1)[0, 0] > 0)
 
 
 def _turns(distance: Tensor, valid: Tensor, least_cosine: float) -> Tensor:
@@ -82,17 +84,17 @@ def between_surfaces(distance: Tensor, valid: Tensor, edge: Tensor) -> Tensor:
     slope = torch.sin((0.5 - (rows + 0.5) / len(log)) * math.pi)[:, None].abs().clamp_min(1e-6).log()
     # NaN compares false: what is missing neither agrees nor lies before or behind
     known, solid = torch.where(valid, log, float("nan")), torch.where(valid & ~edge, log, float("nan"))
+    row = _is_patch(known)
     agrees = torch.zeros_like(valid)
     before, behind = torch.zeros_like(valid), torch.zeros_like(valid)
     sides = (window(known, _REACH), window(solid, _REACH), window(slope.expand_as(log), _REACH))
     for other, firm, steep in zip(*sides, strict=True):
         step, firm_step = other - log, firm - log
-        agrees |= (firm_step.abs() < _AGREES) | ((firm_step + (steep - slope)).abs() < _AGREES)
+        agrees |= (firm_step.abs() < _AGREES) | (row & ((firm_step + (steep - slope)).abs() < _AGREES))
         before |= step < -_AGREES
         behind |= step > _AGREES
-    patch = _is_patch(known) & _is_patch(known.T).T
-    ground = _is_patch(known) & _is_patch((known + slope).T).T
-    return edge & before & behind & ~agrees & ~patch & ~ground
+    column, ground = _is_patch(known.T).T, _is_patch((known + slope).T).T
+    return edge & before & behind & ~agrees & ~(row & (column | ground))
 
 
 def _is_patch(log: Tensor) -> Tensor:

@@ -216,13 +216,14 @@ def scale_by_distance(
 
 
 def _surface_at(cache: PointCache, anchor: int, name: str, ray: Tensor) -> Tensor:
-    """(3,) the point seen along a ray: at the median distance of the anchor's points within 0.7°."""
+    """(3,) the point seen along a ray: at the median distance of the points within 0.7° or a pixel."""
     check_shape(name, ray, "3")
     pose = cache.T_world_anchor[anchor].to(cache.points)
     ray = torch.nn.functional.normalize(pose[:3, :3] @ ray.to(pose), dim=-1)
     mine = cache.points[cache.anchor == anchor] - pose[:3, 3]
     far = mine.norm(dim=-1)
-    close = (mine @ ray) > math.cos(_CLOSE) * far
+    pixel = 0.0 if cache.anchor_pixel_angle is None else float(cache.anchor_pixel_angle[anchor])
+    close = (mine @ ray) > math.cos(max(_CLOSE, pixel)) * far
     if not bool(close.any()):
         raise InputError(f"{name}: there is sky or nothing in this direction; point at a surface")
     return ray * far[close].median()

@@ -21,8 +21,9 @@ def thin_cache(cache: PointCache, voxel: float) -> PointCache:
 
     The points that stay keep their place and order; their colours and confidences become the voxel's means.
     Triangles follow their corners to the points that stay. Those that shrink to a line vanish, and of several
-    with the same corners one stays, as an edge only if all were: a closed surface stays closed. A cloud
-    without a surface gets gaps where the voxels are wider than its points are drawn.
+    with the same corners one stays, as an edge only if all were: a closed surface stays closed, but for
+    folds thinner than a voxel. A cloud without a surface gets gaps where the voxels are wider than its points
+    are drawn.
 
     Args:
         cache: the cache.
