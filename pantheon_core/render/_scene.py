@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..cache import PointCache
 from ..errors import InputError
@@ -63,21 +64,26 @@ class Part:
 
     Attributes:
         triangles: (M, 3) int32, their front turned to the anchor.
+        pairs: (P,) int32, each triangle once: number k of the first of two that share the side opposite their
+            first corners, k = (a, b, c) and k + 1 = (d, c, b); or -1 - k for a triangle alone.
         edge: (M,) uint8, 1 where a triangle only hides.
         bend: (M, 3, 3) int8, how the colour bends along the sides, see `color_bends`.
         bare: (K,) int32, points drawn as caps: those that no surface shows, and the rims of surfaces.
         bare_scale: (K,) radius of the cap in pixels of the frame or of the source, the larger.
         bare_radius: (K,) one source pixel's width at the point, in the cache's unit; 0 where unknown.
         center: (3,) where the anchor stood.
+        anchor: its number; all triangles are this anchor's, bare points of a cloud may be others'.
     """
 
     triangles: Tensor
+    pairs: Tensor
     edge: Tensor
     bend: Tensor
     bare: Tensor
     bare_scale: Tensor
     bare_radius: Tensor
     center: Tensor
+    anchor: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -158,36 +164,71 @@ def _parts(
     `surface` is triangles, edge flags and bends; `caps` are numbers, scales and radii of the points drawn as
     caps.
     """
-    triangles, edge, bend = surface
-    bare, scale, radius = caps
-    if len(centers) == 1 or not len(triangles):
-        return (
-            Part(
-                triangles=triangles,
-                edge=edge,
-                bend=bend,
-                bare=bare,
-                bare_scale=scale,
-                bare_radius=radius,
-                center=centers[0],
-            ),
-        )
-    of_triangle, of_bare = anchor[triangles[:, 0].long()], anchor[bare.long()]
+    if len(centers) == 1 or not len(surface[0]):
+        return (_part(surface, caps, centers[0], 0),)
+    of_triangle, of_bare = anchor[surface[0][:, 0].long()], anchor[caps[0].long()]
     parts = []
     for index, center in enumerate(centers):
         mine, my_bare = of_triangle == index, of_bare == index
         if bool(mine.any()) or bool(my_bare.any()):
-            part = Part(
-                triangles=triangles[mine],
-                edge=edge[mine],
-                bend=bend[mine],
-                bare=bare[my_bare],
-                bare_scale=scale[my_bare],
-                bare_radius=radius[my_bare],
-                center=center,
-            )
-            parts.append(part)
+            triangles, edge, bend = (x[mine] for x in surface)
+            bare, scale, radius = (x[my_bare] for x in caps)
+            parts.append(_part((triangles, edge, bend), (bare, scale, radius), center, index))
     return tuple(parts)
+
+
+def _part(
+    surface: tuple[Tensor, Tensor, Tensor], caps: tuple[Tensor, Tensor, Tensor], center: Tensor, anchor: int
+) -> Part:
+    triangles, edge, bend = surface
+    bare, scale, radius = caps
+    turn, pairs = pair_up(triangles)
+    order = (turn[:, None] + torch.arange(3, device=turn.device)) % 3
+    return Part(
+        triangles=triangles.gather(1, order),
+        pairs=pairs,
+        edge=edge,
+        bend=bend.gather(1, order[..., None].expand_as(bend)),
+        bare=bare,
+        bare_scale=scale,
+        bare_radius=radius,
+        center=center,
+        anchor=anchor,
+    )
+
+
+def pair_up(triangles: Tensor) -> tuple[Tensor, Tensor]:
+    """Pair triangles that follow one another in the list and share a side, so that they are drawn at once.
+
+    Args:
+        triangles: (M, 3) int32.
+
+    Returns:
+        ((M,) int64, which corner comes first once the shared side is opposite it; (P,) int32 `Part.pairs`).
+    """
+    count = len(triangles)
+    if count == 0:
+        return torch.zeros_like(triangles[:, 0], dtype=torch.int64), triangles[:, 0]
+    here, after = triangles[:-1], triangles[1:]
+    turn = torch.zeros(count, dtype=torch.int64, device=triangles.device)
+    own, other = torch.full_like(turn[1:], -1), torch.zeros_like(turn[1:])
+    for k in range(3):
+        for j in range(3):
+            same = (here[:, (k + 1) % 3] == after[:, (j + 2) % 3]) & (
+                here[:, (k + 2) % 3] == after[:, (j + 1) % 3]
+            )
+            own[same], other[same] = k, j
+    shares = F.pad(own >= 0, (0, 1))
+    # In a run of neighbours each second one starts a pair.
+    number = torch.arange(count, device=triangles.device)
+    last_break = torch.where(shares, -1, number).cummax(0).values
+    before = F.pad(last_break[:-1], (1, 0), value=-1)
+    starts = shares & ((number - before) % 2 == 1)
+    first = starts.nonzero()[:, 0]
+    turn[first], turn[first + 1] = own[first], other[first]
+    second = F.pad(starts[:-1], (1, 0))
+    pairs = torch.where(starts, number, -1 - number)[~second]
+    return turn, pairs.to(torch.int32)
 
 
 def _face_anchor(points: Tensor, triangles: Tensor, centers: Tensor, anchor: Tensor) -> Tensor:

@@ -192,7 +192,7 @@ class _Painter:
         layer.rgb[:, hit] = ((straight + bent / whole) / (whole * 255)).clamp(0, 1).T
         layer.distance[hit] = t
         layer.coverage[hit] = True
-        layer.anchor[hit] = scene.anchor[corners[:, 0]]
+        layer.anchor[hit] = part.anchor
         return layer
 
     def _caps(self, part: Part, cam: Tensor, pixel: Tensor, layer: Layer) -> None:

@@ -2,8 +2,9 @@
 # Warp compiles this file's functions itself: their types are Warp's language, which pyright cannot read.
 """Warp kernels of the scaffold renderer: one source for CPU and CUDA. The torch twin is _torch.py.
 
-Everything is in the camera's frame. A depth key is (distance bits << 32) | index; the least one wins. Bare
-points are in _warp_caps.py.
+Everything is in the camera's frame. Triangles come in pairs (`_packed_pairs`); number 2 i + k is triangle k
+of pair i. A depth key is (distance bits << 32) | number; the least one wins. Colours are in _warp_surface.py,
+bare points in _warp_caps.py.
 """
 
 # No `from __future__ import annotations` here: Warp reads the kernels' argument types as objects.
@@ -14,21 +15,21 @@ wp.set_module_options({"enable_backward": False})
 
 EMPTY = wp.constant(wp.int64(0x7FFFFFFFFFFFFFFF))
 PI = wp.constant(wp.float32(3.14159265358979))
+MARGIN = wp.constant(wp.float32(1.0e-2))  # pixels: more than the rounding of a projected vertex
+SMALL = wp.constant(wp.float32(4.0))  # pixels: wider triangles, and those nearer to a pole, are not flat
+BLOCK = wp.constant(wp.int32(8))  # pixels of the frame along a side of the blocks that `holds_samples` counts
 
 
 @wp.func
 def wrap(dx: wp.float32, width: wp.float32) -> wp.float32:
     """Shortest way around."""
-    return dx - width * wp.round(dx / width)
+    return dx - width * wp.floor(dx / width + 0.5)
 
 
 @wp.func
 def side(i: wp.int32, j: wp.int32, p: wp.vec3, q: wp.vec3) -> wp.vec3:
     """Normal p x q from the edge's difference, exactly opposite for the neighbour across the same edge."""
-    n = wp.cross(p, q - p)
-    if i > j:
-        n = -wp.cross(q, p - q)
-    return n
+    return wp.cross(wp.where(i > j, q, p), q - p)
 
 
 @wp.func
@@ -69,22 +70,52 @@ def refine(p: wp.vec2, fine: wp.int32) -> wp.vec2:
 @wp.func
 def far_from_samples(
     pa: wp.vec2,
-    dab: wp.float32,
-    dac: wp.float32,
-    eab: wp.float32,
-    eac: wp.float32,
+    pb: wp.vec2,
+    pc: wp.vec2,
+    pd: wp.vec2,
     W: wp.int32,
     H: wp.int32,
     near: wp.array(dtype=wp.uint8),
 ) -> bool:
-    """A triangle of at most two pixels, the first corner at `pa` of the fine grid, that meets no sample."""
-    wide = wp.max(wp.max(wp.abs(dab), wp.abs(dac)), wp.max(wp.abs(eab), wp.abs(eac)))
-    if wide > 3.9 or W < 64:
+    """Triangles of at most two pixels of the frame (W x H) that meet no sample; across the seam: False."""
+    wide = wp.max(wp.max(wp.abs(pb[0] - pa[0]), wp.abs(pc[0] - pa[0])), wp.abs(pd[0] - pa[0]))
+    high = wp.max(wp.max(wp.abs(pb[1] - pa[1]), wp.abs(pc[1] - pa[1])), wp.abs(pd[1] - pa[1]))
+    if wp.max(wide, high) > 1.9 or W < 32:
         return False
-    x = wp.int32(wp.floor(0.5 * pa[0] + 0.25))
-    y = wp.clamp(wp.int32(wp.floor(0.5 * pa[1] + 0.25)), 0, (H >> 1) - 1)
-    w = W >> 1
-    return near[y * w + (x + w) % w] == wp.uint8(0)
+    x = wp.int32(wp.floor(pa[0] + 0.5))
+    y = wp.clamp(wp.int32(wp.floor(pa[1] + 0.5)), 0, H - 1)
+    if x >= W:
+        x -= W
+    return near[y * W + wp.max(x, 0)] == wp.uint8(0)
+
+
+@wp.func
+def angle_of(y: wp.float32, x: wp.float32) -> wp.float32:
+    """atan2 by an odd polynomial, within 2e-7: several times as fast as the library's on the CPU."""
+    ax = wp.abs(x)
+    ay = wp.abs(y)
+    big = wp.max(ax, ay)
+    if big == 0.0:
+        return 0.0
+    r = wp.min(ax, ay) / big
+    s = r * r
+    a = wp.float32(0.00245653163)
+    a = a * s - 0.0144005455
+    a = a * s + 0.0397798158
+    a = a * s - 0.0723472834
+    a = a * s + 0.104988784
+    a = a * s - 0.141612098
+    a = a * s + 0.199859038
+    a = a * s - 0.333325982
+    a = a * s + 0.999999881
+    a = a * r
+    if ay > ax:
+        a = 0.5 * PI - a
+    if x < 0.0:
+        a = PI - a
+    if y < 0.0:
+        a = -a
+    return a
 
 
 @wp.kernel
@@ -101,229 +132,271 @@ def project(
     i = wp.tid()
     p = R * (points[i] - t)
     cam[i] = p
-    lon = wp.atan2(p[0], p[2])
-    lat = wp.atan2(-p[1], wp.sqrt(p[0] * p[0] + p[2] * p[2]))
+    lon = angle_of(p[0], p[2])
+    lat = angle_of(-p[1], wp.sqrt(p[0] * p[0] + p[2] * p[2]))
     pixel[i] = wp.vec2((lon / (2.0 * PI) + 0.5) * width - 0.5, (0.5 - lat / PI) * height - 0.5)
 
 
-@wp.kernel
-def raster(
-    cam: wp.array(dtype=wp.vec3),
-    pixel: wp.array(dtype=wp.vec2),
-    triangles: wp.array2d(dtype=wp.int32),
-    edge: wp.array(dtype=wp.uint8),
-    columns: wp.array(dtype=wp.vec2),
-    rows: wp.array(dtype=wp.vec2),
-    slack: wp.float32,
-    bias: wp.float32,
-    source: wp.vec3,
-    skin: wp.float32,
-    fine: wp.int32,
-    slot: wp.array(dtype=wp.int32),
-    near: wp.array(dtype=wp.uint8),
-    keys: wp.array(dtype=wp.int64),
-):
-    """One triangle into the depth keys."""
-    i = wp.tid()
-    W = columns.shape[0]
-    H = rows.shape[0]
-    width = wp.float32(W)
-    ia = triangles[i, 0]
-    ib = triangles[i, 1]
-    ic = triangles[i, 2]
-    pa = refine(pixel[ia], fine)
-    pb = refine(pixel[ib], fine)
-    pc = refine(pixel[ic], fine)
+@wp.func
+def box_of(pa: wp.vec2, pb: wp.vec2, pc: wp.vec2, width: wp.float32) -> wp.vec4:
+    """x0, x1, y0, y1 of what a triangle can reach, in pixels; x0 > x1 where it winds around a pole."""
     dab = wrap(pb[0] - pa[0], width)
     dac = wrap(pc[0] - pa[0], width)
-    if fine != 0 and far_from_samples(pa, dab, dac, pb[1] - pa[1], pc[1] - pa[1], W, H, near):
-        return
-    dbc = wrap(pc[0] - pb[0], width)
-    x0 = wp.int32(wp.ceil(pa[0] + wp.min(0.0, wp.min(dab, dac)) - 1.0e-2))
-    x1 = wp.int32(wp.floor(pa[0] + wp.max(0.0, wp.max(dab, dac)) + 1.0e-2))
-    around = wp.abs(dab + dbc - dac) > 0.5 * width
-    # Great circles bulge towards the poles: by at most sin cos (1 / cos(span / 2) - 1) of the latitude.
-    half = wp.cos(wp.max(wp.max(wp.abs(dab), wp.abs(dac)), wp.abs(dbc)) * PI / width)
-    bulge = (1.0 / wp.max(half, 1.0e-4) - 1.0) * 0.5 * wp.float32(H) / PI
+    low = wp.min(0.0, wp.min(dab, dac))
+    high = wp.max(0.0, wp.max(dab, dac))
     top = wp.min(pa[1], wp.min(pb[1], pc[1]))
     bottom = wp.max(pa[1], wp.max(pb[1], pc[1]))
-    scale = 2.0 * PI / wp.float32(H)
-    top -= bulge * wp.max(0.0, wp.sin(scale * (top + 0.5))) * wp.float32(top + 0.5 < 0.5 * wp.float32(H))
-    bottom += (
-        bulge * wp.max(0.0, -wp.sin(scale * (bottom + 0.5))) * wp.float32(bottom + 0.5 > 0.5 * wp.float32(H))
+    # Great circles bulge towards the poles: by at most sin cos (1 / cos(span / 2) - 1) of the latitude.
+    span = high - low
+    up = 0.42 / width * span * span
+    down = up
+    if span > 0.08 * width:
+        dbc = wrap(pc[0] - pb[0], width)
+        if wp.abs(dab + dbc - dac) > 0.5 * width:
+            low = 1.0 - pa[0] + MARGIN
+            high = -pa[0] - MARGIN
+        half = wp.cos(wp.max(wp.max(wp.abs(dab), wp.abs(dac)), wp.abs(dbc)) * PI / width)
+        most = (1.0 / wp.max(half, 1.0e-4) - 1.0) * 0.25 * width / PI
+        scale = 4.0 * PI / width
+        up = most * wp.max(0.0, wp.sin(scale * (top + 0.5)))
+        down = most * wp.max(0.0, -wp.sin(scale * (bottom + 0.5)))
+        if top + 0.5 >= 0.25 * width:
+            up = 0.0
+        if bottom + 0.5 <= 0.25 * width:
+            down = 0.0
+    return wp.vec4(pa[0] + low - MARGIN, pa[0] + high + MARGIN, top - up - MARGIN, bottom + down + MARGIN)
+
+
+@wp.func
+def pole_rows(na: wp.vec3, nb: wp.vec3, nc: wp.vec3, slack: wp.float32) -> wp.vec2i:
+    """Whether a triangle that winds around a pole goes on to the first row, and to the last."""
+    north = inside(-na[1], na, slack) and inside(-nb[1], nb, slack) and inside(-nc[1], nc, slack)
+    south = inside(na[1], na, slack) and inside(nb[1], nb, slack) and inside(nc[1], nc, slack)
+    return wp.vec2i(wp.int32(north or not south), wp.int32(south or not north))
+
+
+@wp.func
+def beside(q: wp.vec2, ab: wp.vec2, ac: wp.vec2, margin: wp.float32) -> bool:
+    """A point `q` more than `margin` outside the flat triangle 0, `ab`, `ac`, all in pixels."""
+    area = ab[0] * ac[1] - ab[1] * ac[0]
+    s = wp.sign(area)
+    bc = ac - ab
+    eb = s * (q[0] * ac[1] - q[1] * ac[0])
+    ec = s * (ab[0] * q[1] - ab[1] * q[0])
+    ea = wp.abs(area) - eb - ec
+    return (
+        ea < -margin * (wp.abs(bc[0]) + wp.abs(bc[1]))
+        or eb < -margin * (wp.abs(ac[0]) + wp.abs(ac[1]))
+        or ec < -margin * (wp.abs(ab[0]) + wp.abs(ab[1]))
     )
-    y0 = wp.max(wp.int32(wp.ceil(top - 1.0e-2)), 0)
-    y1 = wp.min(wp.int32(wp.floor(bottom + 1.0e-2)), H - 1)
-    if not around and (x0 > x1 or y0 > y1):
+
+
+@wp.struct
+class View:
+    """What every triangle needs: the samples, and the rules of what a ray meets."""
+
+    columns: wp.array(dtype=wp.vec2)
+    rows: wp.array(dtype=wp.vec2)
+    slot: wp.array(dtype=wp.int32)
+    near: wp.array(dtype=wp.uint8)
+    blocks: wp.array2d(dtype=wp.int32)
+    fine: wp.int32
+    slack: wp.float32
+    bias: wp.float32
+    skin: wp.float32
+    source: wp.vec3
+
+
+@wp.func
+def block_count(x0: wp.int32, x1: wp.int32, y0: wp.int32, y1: wp.int32, view: View) -> wp.int32:
+    """Blocks with samples that a box of pixels of the samples' grid reaches, from their running sums."""
+    n = 2 * BLOCK
+    top = view.blocks[y1 / n + 1, x1 / n + 1] - view.blocks[y1 / n + 1, x0 / n]
+    return top - view.blocks[y0 / n, x1 / n + 1] + view.blocks[y0 / n, x0 / n]
+
+
+@wp.func
+def holds_samples(x0: wp.int32, x1: wp.int32, y0: wp.int32, y1: wp.int32, view: View) -> bool:
+    """False where a box certainly has no sample; x may leave the image."""
+    W = view.columns.shape[0]
+    if view.fine == 0 or x1 - x0 >= W - 1:
+        return True
+    if y0 > y1 or x0 > x1:
+        return False
+    if x0 < 0:
+        return block_count(x0 + W, W - 1, y0, y1, view) + block_count(0, wp.max(x1, 0), y0, y1, view) > 0
+    if x1 >= W:
+        return block_count(x0, W - 1, y0, y1, view) + block_count(0, x1 - W, y0, y1, view) > 0
+    return block_count(x0, x1, y0, y1, view) > 0
+
+
+@wp.func
+def draw(
+    f: wp.int32,
+    corner: wp.vec3i,
+    box: wp.vec4,
+    hides: bool,
+    cam: wp.array(dtype=wp.vec3),
+    view: View,
+    keys: wp.array(dtype=wp.int64),
+):
+    """One triangle into the depth keys of the pixels of a box, exactly."""
+    W = view.columns.shape[0]
+    H = view.rows.shape[0]
+    x0 = wp.int32(wp.ceil(box[0]))
+    x1 = wp.int32(wp.floor(box[1]))
+    y0 = wp.max(wp.int32(wp.ceil(box[2])), 0)
+    y1 = wp.min(wp.int32(wp.floor(box[3])), H - 1)
+    if box[0] <= box[1] and not holds_samples(x0, x1, y0, y1, view):
         return
-    a = cam[ia]
-    b = cam[ib]
-    c = cam[ic]
+    a = cam[corner[0]]
+    b = cam[corner[1]]
+    c = cam[corner[2]]
     N = wp.cross(b - a, c - a)
     det = wp.dot(N, a)
     if det == 0.0:
         return
     s = wp.sign(det)
-    na = s * side(ib, ic, b, c)
-    nb = s * side(ic, ia, c, a)
-    nc = s * side(ia, ib, a, b)
-    if around:
+    na = s * side(corner[1], corner[2], b, c)
+    nb = s * side(corner[2], corner[0], c, a)
+    nc = s * side(corner[0], corner[1], a, b)
+    if box[0] > box[1]:
         x0 = 0
         x1 = W - 1
-        north = inside(-na[1], na, slack) and inside(-nb[1], nb, slack) and inside(-nc[1], nc, slack)
-        south = inside(na[1], na, slack) and inside(nb[1], nb, slack) and inside(nc[1], nc, slack)
-        if north or not south:
-            y0 = 0
-        if south or not north:
-            y1 = H - 1
+        ends = pole_rows(na, nb, nc, view.slack)
+        y0 = wp.where(ends[0] != 0, 0, y0)
+        y1 = wp.where(ends[1] != 0, H - 1, y1)
     x1 = wp.min(x1, x0 + W - 1)
-    factor = wp.float32(1.0)
-    if s < 0.0 or edge[i] != wp.uint8(0):
-        factor = bias
+    factor = wp.where(s < 0.0 or hides, view.bias, 1.0)
     reach = wp.float32(3.0e38)
-    if edge[i] != wp.uint8(0):
-        reach = skin * wp.min(wp.min(wp.length(a - source), wp.length(b - source)), wp.length(c - source))
+    if hides:
+        near = wp.min(wp.length(a - view.source), wp.length(b - view.source))
+        reach = view.skin * wp.min(near, wp.length(c - view.source))
     for y in range(y0, y1 + 1):
-        row = rows[y]
+        row = view.rows[y]
         for k in range(x0, x1 + 1):
             x = k
             if x < 0:
                 x += W
             if x >= W:
                 x -= W
-            at = sample(x, y, W, fine, slot)
-            d = direction(columns[x], row)
+            at = sample(x, y, W, view.fine, view.slot)
+            d = direction(view.columns[x], row)
             if (
                 at >= 0
-                and inside(wp.dot(d, na), na, slack)
-                and inside(wp.dot(d, nb), nb, slack)
-                and inside(wp.dot(d, nc), nc, slack)
+                and inside(wp.dot(d, na), na, view.slack)
+                and inside(wp.dot(d, nb), nb, view.slack)
+                and inside(wp.dot(d, nc), nc, view.slack)
             ):
                 q = wp.dot(N, d)
                 if q * s > 0.0:
                     t = det / q
-                    if reach > 1.0e38 or wp.length(t * d - source) <= reach:
-                        wp.atomic_min(keys, at, pack(t * factor, i))
+                    if not hides or wp.length(t * d - view.source) <= reach:
+                        wp.atomic_min(keys, at, pack(t * factor, f))
 
 
 @wp.func
-def sky_color(rgb: wp.array3d(dtype=wp.float32), px: wp.float32, py: wp.float32) -> wp.vec3:
-    """Bilinear, around the seam and over the poles."""
-    h = rgb.shape[1]
-    w = rgb.shape[2]
-    x0 = wp.int32(wp.floor(px))
-    y0 = wp.int32(wp.floor(py))
-    fx = px - wp.float32(x0)
-    fy = py - wp.float32(y0)
-    out = wp.vec3(0.0, 0.0, 0.0)
-    for dy in range(2):
-        for dx in range(2):
-            x = x0 + dx
-            y = y0 + dy
-            if y < 0:
-                y = -1 - y
-                x += w / 2
-            if y >= h:
-                y = 2 * h - 1 - y
-                x += w / 2
-            x = (x + w) % w
-            weight = (wp.float32(dx) * fx + wp.float32(1 - dx) * (1.0 - fx)) * (
-                wp.float32(dy) * fy + wp.float32(1 - dy) * (1.0 - fy)
-            )
-            out += weight * wp.vec3(rgb[0, y, x], rgb[1, y, x], rgb[2, y, x])
-    return out
-
-
-@wp.kernel
-def surface(
-    keys: wp.array(dtype=wp.int64),
+def shoot(
+    f: wp.int32,
+    corner: wp.vec3i,
+    hides: bool,
+    x: wp.int32,
+    y: wp.int32,
     cam: wp.array(dtype=wp.vec3),
-    triangles: wp.array2d(dtype=wp.int32),
-    edge: wp.array(dtype=wp.uint8),
-    bend: wp.array3d(dtype=wp.int8),
-    colors: wp.array2d(dtype=wp.uint8),
-    anchor: wp.array(dtype=wp.int16),
-    columns: wp.array(dtype=wp.vec2),
-    rows: wp.array(dtype=wp.vec2),
-    where: wp.array(dtype=wp.int32),
-    depth: wp.float32,
-    out_rgb: wp.array2d(dtype=wp.float32),
-    out_distance: wp.array(dtype=wp.float32),
-    out_coverage: wp.array(dtype=wp.uint8),
-    out_anchor: wp.array(dtype=wp.int16),
-    limit: wp.array(dtype=wp.float32),
+    view: View,
+    keys: wp.array(dtype=wp.int64),
 ):
-    """Depth keys to colours; `limit` says how near a cap must be to be seen, negative over a surface."""
-    i = wp.tid()
-    W = columns.shape[0]
-    key = keys[i]
-    if key == EMPTY:
+    """One triangle into the depth key of one pixel: `draw` for a single ray."""
+    at = sample(x, y, view.columns.shape[0], view.fine, view.slot)
+    if at < 0:
         return
-    d = direction(columns[where[i] % W], rows[where[i] / W])
-    f = wp.int32(key & wp.int64(0xFFFFFFFF))
-    ia = triangles[f, 0]
-    ib = triangles[f, 1]
-    ic = triangles[f, 2]
-    a = cam[ia]
-    b = cam[ib]
-    c = cam[ic]
+    a = cam[corner[0]]
+    b = cam[corner[1]]
+    c = cam[corner[2]]
+    d = direction(view.columns[x], view.rows[y])
     N = wp.cross(b - a, c - a)
     det = wp.dot(N, a)
-    t = wp.cast(wp.int32(key >> wp.int64(32)), wp.float32)
-    if det < 0.0 or edge[f] != wp.uint8(0):
-        limit[i] = t * (1.0 + depth)
-        if det < 0.0:
-            out_anchor[i] = wp.int16(-2)
-        return
-    limit[i] = -t * (1.0 - depth)
-    wa = wp.max(wp.dot(d, side(ib, ic, b, c)), 0.0)
-    wb = wp.max(wp.dot(d, side(ic, ia, c, a)), 0.0)
-    wc = wp.max(wp.dot(d, side(ia, ib, a, b)), 0.0)
-    whole = wa + wb + wc
-    for channel in range(3):
-        straight = (
-            wa * wp.float32(colors[ia, channel])
-            + wb * wp.float32(colors[ib, channel])
-            + wc * wp.float32(colors[ic, channel])
-        )
-        bent = (
-            wb * wc * wp.float32(bend[f, 0, channel])
-            + wc * wa * wp.float32(bend[f, 1, channel])
-            + wa * wb * wp.float32(bend[f, 2, channel])
-        )
-        out_rgb[channel, i] = wp.clamp((straight + bent / whole) / (whole * 255.0), 0.0, 1.0)
-    out_distance[i] = t
-    out_coverage[i] = wp.uint8(1)
-    out_anchor[i] = anchor[ia]
+    s = wp.sign(det)
+    na = side(corner[1], corner[2], b, c)
+    nb = side(corner[2], corner[0], c, a)
+    nc = side(corner[0], corner[1], a, b)
+    q = wp.dot(N, d)
+    if (
+        q * s > 0.0
+        and det != 0.0
+        and inside(s * wp.dot(d, na), na, view.slack)
+        and inside(s * wp.dot(d, nb), nb, view.slack)
+        and inside(s * wp.dot(d, nc), nc, view.slack)
+    ):
+        t = det / q
+        if hides:
+            near = wp.min(wp.length(a - view.source), wp.length(b - view.source))
+            if wp.length(t * d - view.source) > view.skin * wp.min(near, wp.length(c - view.source)):
+                return
+        wp.atomic_min(keys, at, pack(t * wp.where(s < 0.0 or hides, view.bias, 1.0), f))
+
+
+@wp.func
+def corners_of(corner: wp.vec4i, k: wp.int32) -> wp.vec3i:
+    """Triangle k of a pair a, b, c, d: abc or dcb."""
+    if k == 0:
+        return wp.vec3i(corner[0], corner[1], corner[2])
+    return wp.vec3i(corner[3], corner[2], corner[1])
 
 
 @wp.kernel
-def sky(
-    limit: wp.array(dtype=wp.float32),
-    empty: wp.float32,
-    columns: wp.array(dtype=wp.vec2),
-    rows: wp.array(dtype=wp.vec2),
-    where: wp.array(dtype=wp.int32),
-    R: wp.mat33,
-    sky_rgb: wp.array3d(dtype=wp.float32),
-    sky_mask: wp.array2d(dtype=wp.uint8),
-    out_rgb: wp.array2d(dtype=wp.float32),
-    out_coverage: wp.array(dtype=wp.uint8),
+def raster(
+    corners: wp.array(dtype=wp.vec4i),
+    edge: wp.array(dtype=wp.uint8),
+    pixel: wp.array(dtype=wp.vec2),
+    cam: wp.array(dtype=wp.vec3),
+    view: View,
+    keys: wp.array(dtype=wp.int64),
 ):
-    """The layer at infinity where nothing else is. `R` turns camera directions into the world's."""
+    """A pair of triangles into the depth keys. Where it is alone, d is -1."""
     i = wp.tid()
-    if limit[i] != empty or out_coverage[i] != wp.uint8(0):
+    W = view.columns.shape[0]
+    H = view.rows.shape[0]
+    width = wp.float32(W)
+    corner = corners[i]
+    last = wp.where(corner[3] < 0, 0, 1)
+    pa = pixel[corner[0]]
+    pb = pixel[corner[1]]
+    pc = pixel[corner[2]]
+    pd = pixel[wp.where(last == 0, corner[0], corner[3])]
+    if view.fine != 0:
+        if far_from_samples(pa, pb, pc, pd, W >> 1, H >> 1, view.near):
+            return
+        pa = refine(pa, view.fine)
+        pb = refine(pb, view.fine)
+        pc = refine(pc, view.fine)
+        pd = refine(pd, view.fine)
+    left = wp.min(wp.min(pa[0], pb[0]), wp.min(pc[0], pd[0]))
+    right = wp.max(wp.max(pa[0], pb[0]), wp.max(pc[0], pd[0]))
+    top = wp.min(wp.min(pa[1], pb[1]), wp.min(pc[1], pd[1]))
+    bottom = wp.max(wp.max(pa[1], pb[1]), wp.max(pc[1], pd[1]))
+    polar = wp.min(top, 0.5 * width - 1.0 - bottom)
+    k = wp.int32(0)
+    if right - left > SMALL or polar < SMALL:
+        while k <= last:
+            box = box_of(wp.where(k == 0, pa, pd), pb, pc, width)
+            hides = (wp.int32(edge[i]) & (k + 1)) != 0
+            draw(2 * i + k, corners_of(corner, k), box, hides, cam, view, keys)
+            k += 1
         return
-    W = columns.shape[0]
-    v = R * direction(columns[where[i] % W], rows[where[i] / W])
-    h = sky_mask.shape[0]
-    w = sky_mask.shape[1]
-    px = (wp.atan2(v[0], v[2]) / (2.0 * PI) + 0.5) * wp.float32(w) - 0.5
-    py = (0.5 - wp.atan2(-v[1], wp.sqrt(v[0] * v[0] + v[2] * v[2])) / PI) * wp.float32(h) - 0.5
-    x = (wp.int32(wp.floor(px + 0.5)) + w) % w
-    y = wp.clamp(wp.int32(wp.floor(py + 0.5)), 0, h - 1)
-    if sky_mask[y, x] != wp.uint8(0):
-        rgb = sky_color(sky_rgb, px, py)
-        for channel in range(3):
-            out_rgb[channel, i] = rgb[channel]
-        out_coverage[i] = wp.uint8(1)
+    # Few pixels, away from the poles and the seam: almost flat, so most rays are told apart in the plane.
+    margin = MARGIN + 0.5 * (right - left) * (right - left + bottom - top) / polar
+    ba = pa - pb
+    bc = pc - pb
+    bd = pd - pb
+    x0 = wp.max(wp.int32(wp.ceil(left - margin)), 0)
+    x1 = wp.min(wp.int32(wp.floor(right + margin)), W - 1)
+    for y in range(wp.int32(wp.ceil(top - margin)), wp.int32(wp.floor(bottom + margin)) + 1):
+        for x in range(x0, x1 + 1):
+            q = wp.vec2(wp.float32(x), wp.float32(y)) - pb
+            k = wp.where(beside(q, ba, bc, margin), 1, 0)
+            to = wp.where(last == 0 or beside(q, bd, bc, margin), 0, 1)
+            while k <= to:
+                hides = (wp.int32(edge[i]) & (k + 1)) != 0
+                shoot(2 * i + k, corners_of(corner, k), hides, x, y, cam, view, keys)
+                k += 1
