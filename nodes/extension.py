@@ -10,6 +10,7 @@ from . import (
     host,
     model,
     panorama,
+    path_routes,
     reconstruct,
     routes,
     sample,
@@ -31,6 +32,7 @@ class PantheonExtension(ComfyExtension):
         host.register_model_folder()
         host.copy_sample_panoramas()
         routes.register()
+        path_routes.register()
         return [
             panorama.LoadPanorama,
             panorama.PanoramaFromImage,

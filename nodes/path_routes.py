@@ -1,0 +1,84 @@
+"""The path editor's addresses on the host's server: files of other programs, read and written by the core."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+import math
+from typing import Any
+
+from ..pantheon_core.errors import PantheonError
+from .path_files import read_path_file, write_path_file
+
+log = logging.getLogger(__name__)
+
+_PREFIX = "/pantheon360/path"
+_MAX_BYTES = 64 << 20
+
+
+def register() -> None:
+    """Add the addresses to the running server, once; outside of one there is nothing to add to."""
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None:
+        return
+    known = {getattr(route, "path", None) for route in server.routes}
+    if f"{_PREFIX}/read" not in known:
+        add_routes(server.routes)
+
+
+def add_routes(table: Any) -> None:
+    """Add the addresses to an aiohttp route table."""
+    web = importlib.import_module("aiohttp.web")  # the host brings it
+
+    @table.post(f"{_PREFIX}/read")
+    async def read(request: Any) -> Any:
+        content = await _body(request)
+        if content is None:
+            return _refusal(web, f"The file is larger than {_MAX_BYTES >> 20} MB.", 413)
+        name = request.query.get("name", "")
+        try:
+            path = await asyncio.to_thread(read_path_file, name, content, _rate(request.query.get("fps")))
+        except PantheonError as error:
+            return _refusal(web, str(error), 400)
+        return web.json_response({"path": path})
+
+    @table.post(f"{_PREFIX}/write")
+    async def write(request: Any) -> Any:
+        content = await _body(request)
+        try:
+            asked = json.loads(content or b"")
+            path, format = asked["path"], asked["format"]
+        except (ValueError, KeyError, TypeError):
+            return _refusal(web, "Expected JSON with a path and a format.", 400)
+        try:
+            name, body = await asyncio.to_thread(write_path_file, path, str(format))
+        except PantheonError as error:
+            return _refusal(web, str(error), 400)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return web.Response(body=body, content_type="application/octet-stream", headers=headers)
+
+
+async def _body(request: Any) -> bytes | None:
+    """The body, or None where it is too large; no more than the limit is ever read."""
+    found = bytearray()
+    async for chunk in request.content.iter_any():
+        found += chunk
+        if len(found) > _MAX_BYTES:
+            return None
+    return bytes(found)
+
+
+def _rate(text: str | None) -> float | None:
+    try:
+        rate = float(text or "")
+    except ValueError:
+        return None
+    return rate if math.isfinite(rate) and rate > 0 else None
+
+
+def _refusal(web: Any, sentence: str, status: int) -> Any:
+    return web.json_response({"error": sentence}, status=status)
