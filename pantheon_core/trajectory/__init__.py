@@ -7,6 +7,7 @@ from ._interpolate import interpolate
 from ._json import path_from_json, path_to_json
 from ._keyframes import EASINGS, MAX_FRAMES, Easing, Keyframe, KeyframePath, Trajectory, retime
 from ._presets import PRESETS, preset_path
+from ._simplify import simplify
 from .formats import read_trajectory, write_trajectory
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "preset_path",
     "read_trajectory",
     "retime",
+    "simplify",
     "write_trajectory",
 ]
