@@ -106,8 +106,8 @@ export class Dialog {
     this.snap = make("select", { onchange: () => this.editor.setSnap({ grid: Number(this.snap.value) }) });
     rename(this.snap, text("snap"));
     for (const step of GRID_STEPS) this.snap.append(make("option", { value: step, text: step ? `${step} m` : text("snapOff") }));
-    this.height = button(text("height"), "side", act("height"));
-    this.shows = ["photo", "cloud", "grid"].map((what) => {
+    this.height = button(text("height"), "height", act("height"));
+    this.shows = ["photo", "cloud", "cut", "grid"].map((what) => {
       const made = button(text(what), /** @type {any} */ (what), act(what));
       made.dataset.show = what;
       return made;
@@ -226,7 +226,7 @@ export class Dialog {
     const { view, stage } = editor;
     MODES.forEach((mode, i) => this.modes[i].setAttribute("aria-pressed", String(view.mode === mode)));
     for (const one of this.tools) one.setAttribute("aria-pressed", String(stage.tool === one.dataset.tool));
-    const shown = { photo: stage.showPhoto, cloud: stage.showCloud, grid: stage.showGrid };
+    const shown = { photo: stage.showPhoto, cloud: stage.showCloud, cut: stage.cut, grid: stage.showGrid };
     for (const one of this.shows) one.setAttribute("aria-pressed", String(shown[one.dataset.show]));
     this.snap.value = String(editor.snap.grid);
     this.height.setAttribute("aria-pressed", String(editor.snap.height));
@@ -247,7 +247,7 @@ export class Dialog {
     this.scene.textContent = says || unit;
     this.scene.hidden = !this.scene.textContent;
     this.shows[0].disabled = !photo;
-    this.shows[1].disabled = !scene?.points;
+    this.shows[1].disabled = this.shows[2].disabled = !scene?.points;
     const problem = this.editor.reading.problem;
     const blank = !getPainter() ? text("noWebGL")
       : this.editor.path ? "" : problem ? text(problem.problem, problem.values) : text("noKeysInside");

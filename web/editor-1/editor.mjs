@@ -334,9 +334,9 @@ export class Editor {
 
   remember() {
     const { grid, height } = this.snap;
-    const { showPhoto, showCloud, showGrid, tool } = this.stage;
+    const { showPhoto, showCloud, showGrid, cut, tool } = this.stage;
     remembered.set(this.node.locator, { view: this.view.save(), snap: { grid, height },
-      stage: { showPhoto, showCloud, showGrid, tool }, selected: this.selected });
+      stage: { showPhoto, showCloud, showGrid, cut, tool }, selected: this.selected });
   }
 
   recall() {

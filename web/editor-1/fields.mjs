@@ -83,7 +83,7 @@ export class Fields {
       editor.path && editor.edit((path) => edits.timeKey(path, editor.selected, path.keyframes[0].t + frame / path.fps)));
     this.easing = choiceField(text("easing"), edits.EASINGS.map((one) => [one, text(one)]), (easing) => editor.changeKey({ easing }));
     const ahead = button(text("ahead"), "ahead", () => editor.lookAhead(), text("aheadShort"));
-    const level = button(text("level"), "side", () => this.setAngles((yaw) => [yaw, 0, 0]), text("levelShort"));
+    const level = button(text("level"), "level", () => this.setAngles((yaw) => [yaw, 0, 0]), text("levelShort"));
     this.keyBox = make("div", { class: "p360e-fields" }, ...[...this.position, ...this.angles].map((one) => one.element));
     this.timeBox = make("div", { class: "p360e-fields p360e-two" }, this.frame.element, this.easing.element);
     this.turnBox = make("div", { class: "p360e-row" }, ahead, level);

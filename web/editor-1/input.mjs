@@ -31,6 +31,7 @@ export function runAction(dialog, name) {
     photo: toggle("showPhoto"),
     cloud: toggle("showCloud"),
     grid: toggle("showGrid"),
+    cut: toggle("cut"),
     undo: () => editor.undo(),
     redo: () => editor.redo(),
     help: () => dialog.toggleHelp(),
@@ -76,7 +77,7 @@ function fit({ editor }) {
 const KEY_ACTIONS = {
   1: "orbit", 2: "top", 3: "side", 4: "front", 5: "fly", 6: "camera", k: "add", i: "insert", Delete: "remove",
   Backspace: "remove", "[": "previous", "]": "next", m: "move", r: "turn", g: "snap", v: "height", f: "fit", b: "photo",
-  p: "cloud", l: "grid", ",": "back", ".": "forward", " ": "play", "?": "help", h: "help",
+  p: "cloud", l: "grid", x: "cut", ",": "back", ".": "forward", " ": "play", "?": "help", h: "help",
 };
 const CONTROL_ACTIONS = { z: "undo", y: "redo", d: "duplicate" };
 

@@ -7,13 +7,14 @@
 
 import { getPainter } from "../viewer-1/painter.mjs";
 import { BACKDROP, FILLS, LINES, POINTS } from "./shaders.mjs";
-import { inverse, rows, subtract } from "./math.mjs";
+import { inverse, rows, scale, subtract } from "./math.mjs";
 
 const LINE_FLOATS = 11;
 const FILL_FLOATS = 7;
 const POINT_BYTES = 16; // of a dot: three floats, four bytes of colour
 const HIDDEN_ALPHA = 0.3; // of what lies behind the cloud
 const MAX_POINT = 20;
+const OVERLAP = 1.35; // of neighbouring points, so that slanted walls close too
 
 /** @typedef {{lines: Float32Array, fills: Float32Array, dots?: ArrayBuffer, dotSize?: number, over?: boolean}} Layer */
 
@@ -34,7 +35,7 @@ export class Renderer {
     this.generation = painter.generation;
     const gl = (this.gl = painter.gl);
     this.programs = {
-      points: link(gl, POINTS, "u_matrix u_anchors u_anchor_count u_spread u_pixels u_flat u_least u_most u_dim u_round"),
+      points: link(gl, POINTS, "u_matrix u_anchors u_anchor_count u_spread u_pixels u_flat u_least u_most u_round u_eye u_cut"),
       lines: link(gl, LINES, "u_matrix u_size u_ratio u_near u_alpha"),
       fills: link(gl, FILLS, "u_matrix u_alpha"),
       backdrop: link(gl, BACKDROP,
@@ -69,7 +70,7 @@ export class Renderer {
    * @returns {boolean} whether the ground and the cloud were drawn anew
    * @param {CanvasRenderingContext2D} target filled whole
    * @param {{view: import("./view.mjs").View, ratio: number, ground: number[], layers: Layer[], signature: string,
-   *   cloud: any, anchors: number[][], step: number, dim: number,
+   *   cloud: any, anchors: number[][], step: number, cut: boolean,
    *   backdrop: {picture: any, pose: import("./state.mjs").Pose, radius: number, strength: number} | null}} scene
    */
   paint(target, scene) {
@@ -146,12 +147,12 @@ export class Renderer {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
-  paintCloud({ view, cloud, anchors, step, ratio, dim }, height) {
+  paintCloud({ view, cloud, anchors, step, ratio, cut }, height) {
     const gl = this.gl;
     const count = Math.floor(cloud.count / step);
     // A panorama of H rows has about 2 H² points, pi / H apart.
-    const spread = Math.PI / Math.sqrt(Math.max(1, count) / 2);
-    this.usePoints(view, anchors, spread, height, { least: ratio, most: MAX_POINT * ratio, dim, round: false });
+    const spread = (OVERLAP * Math.PI) / Math.sqrt(Math.max(1, count) / 2);
+    this.usePoints(view, anchors, spread, height, { least: ratio, most: MAX_POINT * ratio, cut, round: false });
     gl.enable(gl.DEPTH_TEST);
     gl.depthFunc(gl.LEQUAL);
     gl.disable(gl.BLEND);
@@ -162,7 +163,7 @@ export class Renderer {
     gl.drawArrays(gl.POINTS, 0, count);
   }
 
-  usePoints(view, anchors, spread, height, { least, most, dim, round }) {
+  usePoints(view, anchors, spread, height, { least, most, cut, round }) {
     const gl = this.gl;
     const { program, at } = this.programs.points;
     gl.useProgram(program);
@@ -178,7 +179,9 @@ export class Renderer {
     gl.uniform1i(at.u_flat, view.flat ? 1 : 0);
     gl.uniform1f(at.u_least, least);
     gl.uniform1f(at.u_most, most);
-    gl.uniform1f(at.u_dim, dim);
+    const eye = view.flat ? [...scale(view.forward, -1), 0] : [...view.position, 1];
+    gl.uniform4fv(at.u_eye, eye);
+    gl.uniform1i(at.u_cut, cut && !view.inside && seen.length ? 1 : 0);
     gl.uniform1i(at.u_round, round ? 1 : 0);
   }
 
@@ -231,7 +234,7 @@ export class Renderer {
       gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, lines.length / LINE_FLOATS);
     }
     if (dots?.byteLength && alpha === 1) {
-      this.usePoints(view, [], 0, height, { least: dotSize * ratio, most: dotSize * ratio, dim: 1, round: true });
+      this.usePoints(view, [], 0, height, { least: dotSize * ratio, most: dotSize * ratio, cut: false, round: true });
       gl.bindBuffer(gl.ARRAY_BUFFER, this.scratch);
       gl.bufferData(gl.ARRAY_BUFFER, dots, gl.STREAM_DRAW);
       gl.vertexAttribPointer(0, 3, gl.FLOAT, false, POINT_BYTES, 0);

@@ -11,13 +11,20 @@ uniform float u_pixels;   // pixels per metre at one metre; of a flat view, ever
 uniform bool u_flat;
 uniform float u_least;    // pixels
 uniform float u_most;
+uniform vec4 u_eye;       // its place; of a flat view, the direction towards it, with w = 0
+uniform bool u_cut;       // hide what was seen from its other side: ceilings from above, walls from outside
 layout(location = 0) in vec3 position;
 layout(location = 1) in vec4 colour;
 out vec4 v_colour;
 void main() {
   gl_Position = u_matrix * vec4(position, 1.0);
   float seen = u_anchor_count == 0 ? 0.0 : 1e9;
-  for (int i = 0; i < u_anchor_count; i++) seen = min(seen, distance(position, u_anchors[i]));
+  vec3 back = vec3(0.0);
+  for (int i = 0; i < u_anchor_count; i++) {
+    vec3 way = u_anchors[i] - position;
+    if (length(way) < seen) { seen = length(way); back = way; }
+  }
+  if (u_cut && dot(back, u_eye.xyz - u_eye.w * position) < 0.0) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
   float size = seen * u_spread * u_pixels / (u_flat ? 1.0 : max(gl_Position.w, 1e-3));
   gl_PointSize = clamp(size, u_least, u_most);
   v_colour = colour;
@@ -25,12 +32,11 @@ void main() {
   fragment: `#version 300 es
 precision mediump float;
 in vec4 v_colour;
-uniform float u_dim;
 uniform bool u_round;
 out vec4 result;
 void main() {
   if (u_round && length(gl_PointCoord - 0.5) > 0.5) discard;
-  result = vec4(v_colour.rgb * u_dim, v_colour.a);
+  result = v_colour;
 }`,
 };
 

@@ -33,6 +33,7 @@ export class Stage {
     this.showPhoto = true;
     this.showCloud = true;
     this.showGrid = true;
+    this.cut = true;
     this.labels = true;
     this.signs = 17; // pixels of a camera's sign
     this.colours = colours(canvas);
@@ -90,12 +91,12 @@ export class Stage {
     const cloud = this.showCloud ? (this.scene?.cloud() ?? null) : null;
     const backdrop = this.backdrop(cloud);
     const { colours } = this;
-    const parts = [this.scene?.name, cloud?.count, this.step, backdrop?.picture && backdrop, colours.ground, renderer.generation];
+    const parts = [this.scene?.name, cloud?.count, this.step, this.cut, backdrop?.picture && backdrop, colours.ground, renderer.generation];
     const begin = performance.now();
     const anew = renderer.paint(this.context, {
       view, ratio, cloud, backdrop, ground: colours.ground, layers: this.layers(Boolean(backdrop?.radius)),
       anchors: this.anchors.map((one) => one.position), step: cloud ? this.step : 1,
-      dim: 1, signature: JSON.stringify(parts.map((one) => (one && typeof one === "object" && "picture" in one
+      cut: this.cut, signature: JSON.stringify(parts.map((one) => (one && typeof one === "object" && "picture" in one
         ? [one.pose, one.radius, one.strength, this.photo?.name] : one))),
     });
     this.pace(begin, anew && Boolean(cloud));

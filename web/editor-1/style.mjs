@@ -53,7 +53,7 @@ const SHEET = `
   font: inherit; font-size: 12px; text-align: left; cursor: pointer; font-variant-numeric: tabular-nums; }
 .p360 .p360e-list button:hover { background: var(--p360-hover); }
 .p360 .p360e-list [aria-current="true"] { background: color-mix(in srgb, var(--p360-accent) 28%, var(--p360-field)); }
-.p360e-list b { font-weight: 600; } .p360e-list span { color: var(--p360-dim); }
+.p360e-list b { font-weight: 600; } .p360e-list span { color: var(--p360-dim); white-space: pre; }
 .p360e-list .p360e-drop { box-shadow: inset 0 2px 0 var(--p360-accent); }
 .p360e-fields { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 7px; }
 .p360e-fields.p360e-two { grid-template-columns: repeat(2, minmax(0, 1fr)); }
