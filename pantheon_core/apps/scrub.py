@@ -22,10 +22,10 @@ __all__ = ["Detail", "ScrubFrame", "ScrubReport", "ScrubScene", "covered_fractio
 
 Detail: TypeAlias = Literal["quick", "full"]
 
-# Points that a level of detail may have. Against the whole cache of 0.5 M points, over three synthetic
-# scenes, the coverage of a report is off by 0.4 % at most, and a quick frame by 31 dB.
+# Points that a level of detail may have. Quick frames are off by 28 to 32 dB (benchmarks/scrub.py).
 _BUDGETS = {"report": 28_000, "quick": 100_000, "full": 600_000}
-# At 64 rows the coverage comes out 1 % too high: a pixel counts when any part of it is seen.
+# A pixel counts as covered when any part of it is, so coverage comes out too high, the more the larger the
+# pixels: against 256 rows by up to 1.6 % of the sphere at 128 and 3.1 % at 64, where a tenth is missing.
 _REPORT_HEIGHT = 128
 _HEAT_REACH = math.radians(12)
 _CHUNK_PAIRS = 4_000_000

@@ -28,6 +28,7 @@ export class Scrub {
     /** @type {Given} */
     this.given = { key: null, path: null, run: {}, selected: -1, moving: false, metric: true };
     this.playhead = 0;
+    this.seeking = false; // the playhead is being dragged
     this.loop = true;
     this.report = null;
     this.asked = ""; // the path and run that what is shown belongs to
@@ -54,6 +55,10 @@ export class Scrub {
     return this.clock.running;
   }
 
+  get moving() {
+    return this.given.moving || this.seeking;
+  }
+
   get span() {
     return spanOf(this.given.path, this.given.run);
   }
@@ -65,7 +70,8 @@ export class Scrub {
   /** Take over what changed. @param {Partial<Given>} change */
   update(change) {
     if (this.disposed) return;
-    const { key, moving } = this.given;
+    const { key } = this.given;
+    const { moving } = this;
     Object.assign(this.given, change);
     if (this.given.key !== key) this.openCache();
     const { path, run } = this.given;
@@ -74,7 +80,7 @@ export class Scrub {
     this.asked = asked;
     this.playhead = Math.min(this.playhead, this.span.frames - 1);
     if (changed) this.pathChanged();
-    else if (moving && !this.given.moving) this.ask();
+    else if (moving && !this.moving) this.ask();
     this.refresh();
   }
 
@@ -131,7 +137,7 @@ export class Scrub {
     const known = this.store.get(this.playhead);
     if (known) this.show(known);
     const shown = await this.fetch([this.playhead], MOVING);
-    if (!shown || this.given.moving || this.playing) return;
+    if (!shown || this.moving || this.playing) return;
     this.refining = setTimeout(() => !this.playing && this.fetch([this.playhead], RESTING), REFINE_MS);
   }
 
@@ -202,7 +208,7 @@ export class Scrub {
   seek(frame, final = true) {
     this.pause();
     this.playhead = Math.min(this.span.frames - 1, Math.max(0, Math.round(frame)));
-    this.given.moving = !final;
+    this.seeking = !final;
     this.refresh();
     this.onevent({ type: "seek", frame: this.playhead, final });
     this.ask();
