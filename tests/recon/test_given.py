@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import torch
 
 from pantheon_core.errors import ConventionError, InputError, MediaError, ShapeError
 from pantheon_core.geometry import erp_rays
-from pantheon_core.recon import get_backend, reconstruct
-from pantheon_core.recon.given import GivenBackend, read_depth
+from pantheon_core.recon import DistanceEstimate, get_backend, reconstruct
+from pantheon_core.recon.given import GivenBackend, fit_relative, nothing_measured, read_depth, with_sky
 
 RGB = torch.rand(3, 16, 32, generator=torch.Generator().manual_seed(0))
 
@@ -121,3 +122,64 @@ def test_wrong_input_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"not an array")
     with pytest.raises(MediaError, match="NPY"):
         read_depth(tmp_path / "a.npy")
+
+
+def test_relative_pictures_are_fitted_to_the_bundled_networks_guess() -> None:
+    """A picture stretched to black and white: factor, constant, and what is too far, come from the guess."""
+    height = 64
+    truth = box_distance(height, (3.0, 1.6, 4.0))
+    guess = DistanceEstimate(
+        distance=truth,
+        confidence=torch.ones_like(truth),
+        sky=torch.zeros_like(truth),
+        valid=torch.ones_like(truth, dtype=torch.bool),
+        metric=False,
+    )
+    stretched = 1 / truth
+    stretched = (stretched - stretched.min()) / (stretched.max() - stretched.min())
+    fitted = fit_relative(stretched, guess)
+    assert ((1 / fitted) / truth).log().abs().max() < 0.02
+    # a third of the guess is wrong: the fit follows the rest
+    wrong = truth.clone()
+    wrong[:, : height * 2 // 3] *= 2.5
+    fitted = fit_relative(stretched, dataclasses.replace(guess, distance=wrong))
+    assert ((1 / fitted) / truth).log().abs().median() < 0.05
+    # where the guess sees sky, almost nothing is nothing
+    sky = torch.zeros_like(truth)
+    sky[:10] = 1
+    dark = torch.where(sky > 0, -(1 / truth).min() * 0.9, 1 / truth)
+    skies = dataclasses.replace(guess, sky=sky, valid=sky == 0)
+    assert (fit_relative(dark, skies)[:10] == 0).all()
+    with pytest.raises(InputError, match="white far away"):
+        fit_relative(1 - stretched, guess)
+    with pytest.raises(InputError, match="contrast"):
+        fit_relative(torch.full_like(stretched, 0.5), guess)
+
+
+def test_relative_is_never_metric_and_needs_only_the_picture() -> None:
+    rgb = torch.rand(3, 32, 64, generator=torch.Generator().manual_seed(1))
+    lower = torch.linspace(0, 1, 32)[:, None].expand(32, 64)
+    found = get_backend("given", depth=lower, kind="relative").estimate(rgb)
+    assert not found.metric
+    assert found.valid[-4:].all()
+    assert found.distance[-4:].median() < found.distance[found.valid].median()
+
+
+def test_a_mask_replaces_the_sky() -> None:
+    truth = box_distance(16)
+    estimate = get_backend("given", depth=truth).estimate(RGB)
+    mask = torch.zeros(8, 16)
+    mask[:3] = 1
+    changed = with_sky(estimate, mask)
+    assert (changed.sky[:5] == 1).all()
+    assert not changed.valid[:5].any()
+    assert changed.valid[8:].all()
+    assert torch.equal(changed.distance[8:], truth[8:])
+    cleared = with_sky(changed, torch.zeros(16, 32))
+    assert cleared.sky.max() == 0
+    assert not cleared.valid[:5].any()  # nothing was measured there
+    with pytest.raises(ConventionError):
+        with_sky(estimate, torch.zeros(16, 16))
+    nothing = nothing_measured(RGB)
+    assert not nothing.valid.any()
+    assert with_sky(nothing, mask).sky[:5].min() == 1

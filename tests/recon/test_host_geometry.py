@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from pantheon_core.errors import ConventionError, InputError, ShapeError
+from pantheon_core.cache import save_ply
+from pantheon_core.errors import ConventionError, InputError, MediaError, ShapeError
 from pantheon_core.geometry import (
     erp_rays,
     rays_to_erp_pixels,
@@ -17,8 +19,11 @@ from pantheon_core.geometry import (
     se3_from,
     se3_inverse,
 )
+from pantheon_core.recon import cache_from_estimate, get_backend
 from pantheon_core.recon.host_geometry import (
     MOGE_FROM_PANORAMA,
+    CloudAxes,
+    cloud_as_cache,
     estimates_from_da3,
     estimates_from_moge,
 )
@@ -250,3 +255,38 @@ def test_what_is_missing_or_contradictory_is_told() -> None:
     broken["extrinsics"] = torch.full((1, 2, 3, 4), math.nan)
     with pytest.raises(InputError, match="pose estimation failed"):
         estimates_from_da3(broken, [32])
+
+
+@pytest.mark.parametrize(
+    ("axes", "written"),
+    [("y down", [1.0, 2.0, 3.0]), ("y up", [1.0, -2.0, -3.0]), ("z up", [1.0, 3.0, -2.0])],
+)
+def test_clouds_of_other_programs_are_turned(tmp_path: Path, axes: CloudAxes, written: list[float]) -> None:
+    path = tmp_path / "cloud.ply"
+    body = " ".join(map(str, written))
+    path.write_text(
+        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"
+        f"end_header\n{body}\n"
+    )
+    assert cloud_as_cache(path, axes=axes, scale=2.0).points.tolist() == [[2, 4, 6]]
+    if axes == "y up":
+        assert cloud_as_cache(path).points.tolist() == [[1, 2, 3]]
+
+
+def test_our_own_clouds_stay_as_they_are(tmp_path: Path) -> None:
+    rays = erp_rays(8)
+    cache = cache_from_estimate(
+        torch.rand(3, 8, 16),
+        get_backend("given", depth=room(rays)).estimate(torch.zeros(3, 8, 16)),
+        backend="x",
+    )
+    save_ply(cache, tmp_path / "own.ply")
+    again = cloud_as_cache(tmp_path / "own.ply")
+    assert torch.allclose(again.points, cache.points)
+    assert torch.allclose(cloud_as_cache(tmp_path / "own.ply", scale=3.0).points, 3 * cache.points)
+    with pytest.raises(InputError, match="axes"):
+        cloud_as_cache(tmp_path / "own.ply", axes="up")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="scale"):
+        cloud_as_cache(tmp_path / "own.ply", scale=-1)
+    with pytest.raises(MediaError, match="cannot read"):
+        cloud_as_cache(tmp_path / "none.ply")

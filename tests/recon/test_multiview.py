@@ -418,7 +418,7 @@ def test_what_is_missing_is_told(weights: Path, tmp_path: Path, monkeypatch: pyt
     release_multiview_network()
     for name, model in MULTIVIEW_MODELS.items():
         monkeypatch.setitem(sys.modules, model.module.split(".")[0], None)
-        with pytest.raises(BackendUnavailableError, match=r"pip install .*git\+https"):
+        with pytest.raises(BackendUnavailableError, match=r"pip install .*(git\+https|depth-anything-3)"):
             backend(name, weights).estimate(rgb)
         with pytest.raises(BackendUnavailableError, match=r"does not hold.*download=True.*licence"):
             backend(name, tmp_path / "none").estimate(rgb)
@@ -461,3 +461,20 @@ def test_every_network_has_an_adapter_and_declares_itself() -> None:
         assert model.crop % 14 == 0
         assert all(one.licence and one.vram_gigabytes > 0 for one in model.variants.values())
     assert {field.name for field in dataclasses.fields(Views)} == {"rgb", "rotations", "panorama", "fov_x"}
+
+
+def test_the_real_depth_anything_3(tmp_path: Path) -> None:
+    """Where the package is installed: its smallest network with random weights, through the whole backend."""
+    api = pytest.importorskip("depth_anything_3.api", exc_type=ImportError)
+    torch.manual_seed(0)
+    api.DepthAnything3("da3-small").save_pretrained(tmp_path, config={"model_name": "da3-small"})
+    release_multiview_network()
+    made = get_backend("depth_anything_3", weights=tmp_path, device="cpu", view_size=28, sky="far")
+    assert isinstance(made, MultiViewBackend)
+    result = made.estimate_all([torch.rand(3, 32, 64)])
+    release_multiview_network()
+    estimate = result.estimates[0]
+    assert estimate.distance.isfinite().all()
+    assert estimate.valid.any()
+    assert not estimate.metric
+    assert torch.equal(result.poses.T_world_cam, torch.eye(4)[None])

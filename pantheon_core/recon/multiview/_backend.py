@@ -129,7 +129,7 @@ class MultiViewBackend:
         guesses = [TinyBackend().estimate(rgb) if need_guess else None for rgb in pictures]
         estimates, fusions = [], []
         for index, rgb in enumerate(pictures):
-            fused, sky = self._sphere(found, views, index, rig, guesses[index], rgb.shape[-2])
+            fused, sky = self._sphere(found, views, index, guesses[index], rgb.shape[-2])
             estimates.append(self._at_size(fused, sky, panoramas[index], found.metric))
             fusions.append(fused.report)
             _report(progress, 3 + index, total)
@@ -172,14 +172,14 @@ class MultiViewBackend:
         found: ViewPredictions,
         views: Views,
         index: int,
-        rig: RigFit,
         guess: DistanceEstimate | None,
         height: int,
     ) -> tuple[FusedSphere, Tensor]:
         """The fused distances of a panorama, in the network's unit, and its sky (H, W), both small."""
         own = views.panorama == index
         rotations, distance = views.rotations[own], found.distance[own]
-        good = distance.isfinite() & (distance > 0) & rig.view_used[own][:, None, None]
+        # also of views whose direction the network got wrong: what they see is in their own camera
+        good = distance.isfinite() & (distance > 0)
         trusted = good & (found.confidence[own] >= self.min_confidence)
         small = min(height, self.fusion_height)
         # where nothing is trusted, it is too far to say
@@ -238,6 +238,7 @@ class MultiViewBackend:
             T_first_world = se3_inverse(rig.T_world_pano[kept[0]].double())
             poses[kept] = (T_first_world @ rig.T_world_pano[kept].double()).float()
             poses[kept, :3, 3] *= factor
+            poses[kept[0]] = torch.eye(4)
         for warning in warnings:
             _log.warning("%s: %s", self.model.title, warning)
         return PanoramaPoses(

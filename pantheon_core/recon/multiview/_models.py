@@ -84,8 +84,8 @@ MULTIVIEW_MODELS: dict[str, MultiViewModel] = {
         title="Depth Anything 3",
         module="depth_anything_3.api",
         class_name="DepthAnything3",
-        install="pip install git+https://github.com/ByteDance-Seed/Depth-Anything-3.git (it wants numpy "
-        "below 2 and many packages: better in an environment of its own)",
+        install="pip install depth-anything-3 (it wants numpy below 2 and many packages: better in an "
+        "environment of its own)",
         output="z-depth up to one common factor (nested: in metres, with sky), camera poses",
         crop=504,
         needs_config=True,
