@@ -8,6 +8,7 @@ from . import (
     fusion,
     hold,
     host,
+    long_video,
     model,
     panorama,
     path_routes,
@@ -49,5 +50,6 @@ class PantheonExtension(ComfyExtension):
             hold.PantheonHoldScaffold,
             sample.PantheonSampler,
             video.SaveERPVideo,
+            long_video.PantheonLongVideo,
             viewer.PantheonPreview360,
         ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..pantheon_core.diffusion import FusionSettings
 
 # What an allocator's fragments and the kernels' scratch space come to beside the live tensors.
-_MEMORY_MARGIN = 1.1
+MEMORY_MARGIN = 1.1
 _PREVIEW_WIDTH = 512
 
 
@@ -124,7 +124,7 @@ class PantheonSampler(io.ComfyNode):
         frames, height, _ = scaffold.coverage.shape
         need = estimate_memory(model.model, frames, height, sampler)
         comfy.model_management.load_models_gpu(
-            [model.patcher], memory_required=need.working * _MEMORY_MARGIN, force_full_load=True
+            [model.patcher], memory_required=int(need.working * MEMORY_MARGIN), force_full_load=True
         )
         show_text(cls.hidden.unique_id, f"{need}; free: {_free_memory(model)}")
         made = generate_with_retry(

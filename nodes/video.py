@@ -42,25 +42,7 @@ class SaveERPVideo(io.ComfyNode):
                 io.Float.Input(
                     "fps", default=7.0, min=0.1, max=120.0, step=0.1, tooltip="Frames per second of the file."
                 ),
-                io.String.Input(
-                    "filename_prefix",
-                    default="video/pantheon360",
-                    tooltip="Folder and beginning of the name inside ComfyUI's output folder. "
-                    "%date:yyyy-MM-dd% and the like are filled in.",
-                ),
-                io.Combo.Input(
-                    "codec",
-                    options=["h264", "h265", "av1"],
-                    default="h264",
-                    tooltip="H.264 plays everywhere; H.265 and AV1 are smaller.",
-                ),
-                io.Int.Input(
-                    "crf",
-                    default=18,
-                    min=0,
-                    max=51,
-                    tooltip="Quality: lower is better and larger. 18 is hard to tell from the original.",
-                ),
+                *codec_inputs("video/pantheon360"),
                 advanced(
                     io.Boolean.Input,
                     "spherical",
@@ -95,7 +77,7 @@ class SaveERPVideo(io.ComfyNode):
             codec=codec,
             crf=crf,
             spherical=spherical,
-            metadata=_workflow(cls.hidden),
+            metadata=workflow_of(cls.hidden),
             audio=None if audio is None else (audio["waveform"][0], int(audio["sample_rate"])),
         ) as writer:
             for index in range(len(images)):
@@ -107,7 +89,32 @@ class SaveERPVideo(io.ComfyNode):
         return io.NodeOutput(ui={**ui.PreviewVideo([saved]).as_dict(), UI_KEY: [seen]})
 
 
-def _workflow(hidden) -> dict[str, str] | None:
+def codec_inputs(prefix: str) -> list[io.Input]:
+    """Where a video goes and how it is coded."""
+    return [
+        io.String.Input(
+            "filename_prefix",
+            default=prefix,
+            tooltip="Folder and beginning of the name inside ComfyUI's output folder. "
+            "%date:yyyy-MM-dd% and the like are filled in.",
+        ),
+        io.Combo.Input(
+            "codec",
+            options=["h264", "h265", "av1"],
+            default="h264",
+            tooltip="H.264 plays everywhere; H.265 and AV1 are smaller.",
+        ),
+        io.Int.Input(
+            "crf",
+            default=18,
+            min=0,
+            max=51,
+            tooltip="Quality: lower is better and larger. 18 is hard to tell from the original.",
+        ),
+    ]
+
+
+def workflow_of(hidden) -> dict[str, str] | None:
     """Prompt and workflow as the frontend reads them back, unless the host was told to leave them out."""
     if args.disable_metadata or hidden is None:
         return None

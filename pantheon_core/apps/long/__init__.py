@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ._plan import Window, plan_windows
-from ._run import LongSettings, LongVideo, generate_long
+from ._run import LongSettings, LongVideo, generate_long, run_fingerprint
 from ._store import WindowStore
 
-__all__ = ["LongSettings", "LongVideo", "Window", "WindowStore", "generate_long", "plan_windows"]
+__all__ = [
+    "LongSettings",
+    "LongVideo",
+    "Window",
+    "WindowStore",
+    "generate_long",
+    "plan_windows",
+    "run_fingerprint",
+]

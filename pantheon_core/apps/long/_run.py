@@ -32,7 +32,7 @@ from ..scaffold import _seen_from as seen_from
 from ._plan import Window, plan_windows
 from ._store import StoredWindow, WindowStore, fingerprint_of
 
-__all__ = ["LongSettings", "LongVideo", "generate_long"]
+__all__ = ["LongSettings", "LongVideo", "generate_long", "run_fingerprint"]
 
 _log = logging.getLogger(__name__)
 _SEED_STEP = 0x9E3779B97F4A7C15
@@ -117,7 +117,7 @@ def generate_long(
     windows = plan_windows(frames, settings.window or model.config.frames, settings.overlap, _stops(standing))
     store = WindowStore(
         folder,
-        fingerprint=_fingerprint(model, cache, trajectory, anchors, settings),
+        fingerprint=run_fingerprint(model, cache, trajectory, anchors, settings),
         windows=windows,
         frame_bytes=6 * settings.height**2,
     )
@@ -240,14 +240,14 @@ class _Meter:
             self.progress(self.done * _UNITS + _UNITS * done // total, self.windows * _UNITS)
 
 
-def _fingerprint(
+def run_fingerprint(
     model: PantheonModel,
     cache: PointCache,
     trajectory: Trajectory,
     anchors: Sequence[Anchor],
     settings: LongSettings,
 ) -> str:
-    """Of everything that decides the result."""
+    """A checksum of everything that decides the result, the same on every machine."""
     sky = (cache.sky.rgb, cache.sky.mask) if cache.sky is not None else ()
     return fingerprint_of(
         json.dumps([model.config.to_dict(), asdict(settings)], sort_keys=True),
