@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -17,7 +17,7 @@ from ._models import DEPTH_MODELS, DepthModel, Variant
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["DepthNetwork", "find_weights", "load_network"]
+__all__ = ["DepthNetwork", "find_folder", "find_weights", "load_network", "read_json"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,13 @@ class DepthNetwork:
         return 0.9 * max(float(one["max_depth"]) for one in bins)
 
 
+class Titled(Protocol):
+    """A model that has a name for people."""
+
+    @property
+    def title(self) -> str: ...
+
+
 def find_weights(name: str, weights: Path | str | None, size: str, *, download: bool) -> Path:
     """The folder with a model's weights.
 
@@ -69,7 +76,18 @@ def find_weights(name: str, weights: Path | str | None, size: str, *, download: 
     model = DEPTH_MODELS[name]
     if size and size not in model.variants:
         raise InputError(f"size: expected one of {', '.join(model.variants)} for {name}, got {size!r}")
-    variant = model.variants[size or next(iter(model.variants))]
+    return find_folder(model, model.variants[size or next(iter(model.variants))], weights, download=download)
+
+
+def find_folder(model: Titled, variant: Variant, weights: Path | str | None, *, download: bool) -> Path:
+    """The folder with config.json and the weights of a model; `weights` and errors as in `find_weights`.
+
+    Args:
+        model: for messages.
+        variant: the published weights.
+        weights: a folder; or a repository of the hub; None for the published ones.
+        download: allowed.
+    """
     if weights is not None:
         folder = Path(weights).expanduser()
         if folder.is_file():
@@ -84,7 +102,7 @@ def find_weights(name: str, weights: Path | str | None, size: str, *, download: 
     return _whole(_from_hub(model, variant, download), model, variant)
 
 
-def _from_hub(model: DepthModel, variant: Variant, download: bool) -> Path:
+def _from_hub(model: Titled, variant: Variant, download: bool) -> Path:
     """The hub's folder of a repository, from its cache or downloaded; a broken download goes on."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -109,7 +127,7 @@ def _from_hub(model: DepthModel, variant: Variant, download: bool) -> Path:
         ) from error
 
 
-def _how(model: DepthModel, variant: Variant) -> str:
+def _how(model: Titled, variant: Variant) -> str:
     return (
         f"Give as weights a folder with the files config.json and model.safetensors of "
         f"https://huggingface.co/{variant.hub}, or allow the download (download=True, about "
@@ -117,7 +135,7 @@ def _how(model: DepthModel, variant: Variant) -> str:
     )
 
 
-def _whole(folder: Path, model: DepthModel, variant: Variant) -> Path:
+def _whole(folder: Path, model: Titled, variant: Variant) -> Path:
     has_weights = any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))
     if not (folder / "config.json").is_file() or not has_weights:
         raise BackendUnavailableError(
@@ -126,7 +144,7 @@ def _whole(folder: Path, model: DepthModel, variant: Variant) -> Path:
     return folder
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -145,7 +163,7 @@ def load_network(name: str, folder: Path, device: torch.device, dtype: torch.dty
         InputError: the folder holds another model, or damaged weights.
     """
     model = DEPTH_MODELS[name]
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     _check_config(model, config, folder)
     try:
         import transformers
@@ -174,7 +192,7 @@ def load_network(name: str, folder: Path, device: torch.device, dtype: torch.dty
         net=net.to(device=device, dtype=dtype).eval().requires_grad_(False),
         model=model,
         config=net.config.to_dict(),
-        preprocessor=_read_json(path) if path.is_file() else dict(model.preprocessor),
+        preprocessor=read_json(path) if path.is_file() else dict(model.preprocessor),
         device=device,
         dtype=dtype,
     )
