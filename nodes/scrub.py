@@ -192,8 +192,11 @@ def _frames_reply(frames: list[ScrubFrame], total: int, begin: float) -> Reply:
 
 
 def _report_reply(scene: ScrubScene, request: PathRequest, progress: Progress) -> Reply:
+    from ..pantheon_core.trajectory import interpolate, key_frames
+
     begin = time.perf_counter()
-    trajectory = request.trajectory()
+    keys = request.keys()
+    trajectory = interpolate(keys)
     found = scene.report(trajectory, minimum=request.clearance, progress=progress)
     poses = trajectory.T_world_cam.flatten(1).tolist()
     return json_reply(
@@ -203,6 +206,7 @@ def _report_reply(scene: ScrubScene, request: PathRequest, progress: Progress) -
             "below": list(found.below),
             "minimum": found.minimum,
             "T_world_cam": poses,
+            "key_frames": [round(one, 4) for one in key_frames(keys).tolist()],
             "milliseconds": round(1e3 * (time.perf_counter() - begin), 1),
         }
     )

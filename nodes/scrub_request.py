@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from ..pantheon_core.errors import InputError
 
 if TYPE_CHECKING:
-    from ..pantheon_core.trajectory import Trajectory
+    from ..pantheon_core.trajectory import KeyframePath, Trajectory
 
 MAX_BODY = 1 << 20
 MAX_FRAMES = 1000
@@ -59,9 +59,19 @@ class PathRequest:
         """The poses that a run of TrajectoryFromKeyframes makes of this path.
 
         Raises:
+            InputError: as `keys`.
+        """
+        from ..pantheon_core.trajectory import interpolate
+
+        return interpolate(self.keys())
+
+    def keys(self) -> KeyframePath:
+        """The keyframes as a run takes them, over its frames and at its speed.
+
+        Raises:
             InputError: the path is none, or it has too many keyframes.
         """
-        from ..pantheon_core.trajectory import interpolate, path_from_json, retime
+        from ..pantheon_core.trajectory import path_from_json, retime
 
         keys = path_from_json(self.path)
         if len(keys.keyframes) > MAX_KEYS:
@@ -75,7 +85,7 @@ class PathRequest:
             keys = dataclasses.replace(keys, spline=self.run["spline"])
         if self.run.get("constant_speed", False):
             keys = dataclasses.replace(keys, constant_speed=True)
-        return interpolate(keys)
+        return keys
 
     def checked_frames(self, count: int) -> tuple[int, ...]:
         """The numbers of the frames, all of which the path has.

@@ -293,6 +293,7 @@ def test_report_has_a_number_for_every_frame(service):
     found = json.loads(service.report(service.key, report_body(run={"clearance": 100.0})).result(60).body)
     assert len(found["coverage"]) == len(found["clearance"]) == len(found["T_world_cam"]) == 4
     assert found["below"] == [0, 1, 2, 3]
+    assert found["key_frames"] == [0, 3]
     assert found["minimum"] == 100.0
     assert found["coverage"][0] == 1.0
     assert found["coverage"][3] < found["coverage"][0]

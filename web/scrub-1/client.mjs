@@ -94,7 +94,7 @@ export class CacheClient {
 
   /**
    * @typedef {{coverage: number[], clearance: (number | null)[], below: number[], minimum: number,
-   *   T_world_cam: number[][], milliseconds: number}} Report
+   *   T_world_cam: number[][], key_frames: number[], milliseconds: number}} Report
    * @returns {Promise<Report>}
    */
   async report(asked, signal) {

@@ -271,12 +271,15 @@ export class Scrub {
 
   refresh() {
     const { path, run, selected } = this.given;
-    const at = keyFrames(path, run);
+    const even = Boolean(run.constant_speed || path?.constant_speed) && (path?.keyframes ?? []).length > 2;
+    const passed = this.report?.key_frames;
+    const own = keyFrames(path, run);
+    const at = even && passed?.length === own.length ? passed : own;
     const keys = (path?.keyframes ?? []).map((one, index) => ({ frame: at[index], easing: one.easing ?? "linear" }));
     const { report, playhead, playing, loop, unit } = this;
     const stale = Boolean(report) && report.version !== this.version;
     const stretched = isStretched(path, run);
-    this.timeline.set({ ...this.span, keys, stretched, selected, playhead, playing, loop, report, stale, unit });
+    this.timeline.set({ ...this.span, keys, stretched, even, selected, playhead, playing, loop, report, stale, unit });
   }
 
   dispose() {

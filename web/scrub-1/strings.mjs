@@ -11,6 +11,7 @@ export const ENGLISH = {
   seconds: "{seconds} s",
   keyframe: "Keyframe {number} of {count} at frame {frame}. Arrow left and right move it in time, delete removes it.",
   keyframeFixed: "Keyframe {number} of {count}, an end of the path.",
+  keyframeEven: "Keyframe {number} of {count} at frame {frame}. At constant speed that follows from the way to it.",
   easing: "Easing after keyframe {number}: {easing}. Press to change.",
   linear: "even",
   ease_in: "starts softly",

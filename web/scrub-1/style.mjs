@@ -32,6 +32,7 @@ const SHEET = `
 .p360 button.p360-easing:hover { background: var(--p360-hover); color: var(--p360-text); }
 .p360 .p360-easing svg { width: 14px; height: 14px; vertical-align: middle; }
 .p360 button.p360-easing[data-easing="linear"] { opacity: 0.45; }
+.p360-scaffold .p360-label { max-width: calc(100% - 16px); white-space: pre-wrap; }
 .p360-stage .p360-left.p360-low { background: color-mix(in srgb, var(--p360-warn) 70%, black); }
 `;
 

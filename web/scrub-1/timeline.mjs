@@ -21,7 +21,7 @@ const CURVES = {
 
 /**
  * @typedef {{frames: number, fps: number, keys: {frame: number, easing: string}[], stretched: boolean,
- *   selected: number, playhead: number, playing: boolean, loop: boolean, stale: boolean, unit: string,
+ *   even: boolean, selected: number, playhead: number, playing: boolean, loop: boolean, stale: boolean, unit: string,
  *   report: import("./client.mjs").Report | null}} Shown
  */
 
@@ -35,6 +35,7 @@ export class Timeline {
       fps: 7,
       keys: [],
       stretched: true,
+      even: false, // at constant speed: keyframes have no time of their own
       selected: -1,
       playhead: 0,
       playing: false,
@@ -136,14 +137,15 @@ export class Timeline {
       // One tab stop for all: the selected one, else the first.
       diamond.tabIndex = index === Math.max(0, selected) ? 0 : -1;
       const frame = Math.round(one.frame * 10) / 10;
-      rename(diamond, text(fixed ? "keyframeFixed" : "keyframe", { number: index + 1, count: keys.length, frame }));
+      const values = { number: index + 1, count: keys.length, frame };
+      rename(diamond, text(this.shown.even ? "keyframeEven" : fixed ? "keyframeFixed" : "keyframe", values));
       this.refreshEasing(easing, index, (places[index + 1] ?? 0) - places[index], places[index]);
     }
   }
 
   refreshEasing(button, index, room, left) {
     const { easing } = this.shown.keys[index];
-    button.hidden = !(room >= EASING_ROOM); // also after the last one
+    button.hidden = this.shown.even || !(room >= EASING_ROOM); // also after the last one
     if (button.hidden) return;
     button.style.left = `${left + room / 2}px`;
     const shown = EASINGS.includes(easing) ? easing : "linear";
@@ -189,7 +191,8 @@ export class Timeline {
 
   /** Where a keyframe may be moved to, or null. */
   target(index, frame) {
-    const { keys, frames, stretched } = this.shown;
+    const { keys, frames, stretched, even } = this.shown;
+    if (even) return null;
     return movedFrame(keys.map((one) => one.frame), index, frame, frames, stretched);
   }
 
