@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ._agreement import Agreement, compare_panoramas, say_disagreement
 from ._align import Alignment, align_estimates, fit_alignment
+from ._given import poses_from_file, poses_from_gps, poses_from_matrices
+from ._points import points_at_poses
+from ._scene import SceneReport, reconstruct_scene
 from ._sfm import poses_from_pictures
 from ._types import PanoramaPoses
 
@@ -11,9 +14,15 @@ __all__ = [
     "Agreement",
     "Alignment",
     "PanoramaPoses",
+    "SceneReport",
     "align_estimates",
     "compare_panoramas",
     "fit_alignment",
+    "points_at_poses",
+    "poses_from_file",
+    "poses_from_gps",
+    "poses_from_matrices",
     "poses_from_pictures",
+    "reconstruct_scene",
     "say_disagreement",
 ]

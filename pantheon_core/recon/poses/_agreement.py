@@ -176,7 +176,8 @@ def _shares(
     total = float(weight.sum())
     if total <= 0:
         return 0.0, 0.0, 0.0
-    return tuple(float(weight[mask].sum()) / total for mask in (fits, behind, floating))
+    agrees, hidden, contradicts = (float(weight[mask].sum()) / total for mask in (fits, behind, floating))
+    return agrees, hidden, contradicts
 
 
 def say_disagreement(

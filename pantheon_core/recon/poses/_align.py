@@ -30,8 +30,9 @@ class Alignment:
 
     Attributes:
         panorama: its index.
-        kind: "ratio" for a common factor alone, "affine" for gain and shift of the inverse distance, "none"
-            where too few points are shared and the distances stay as they were.
+        kind: "ratio" for a common factor alone, "affine" for gain and shift of the inverse distance,
+            "borrowed" for the median gain of the others where too few points are shared, "none" where nobody
+            shares any and the distances stay as they were.
         gain: dimensionless; the distances are divided by it.
         shift: in one over the unit of the points; 0 for a ratio.
         points: how many shared points it was fitted to.
@@ -41,7 +42,7 @@ class Alignment:
     """
 
     panorama: int
-    kind: Literal["none", "ratio", "affine"] = "none"
+    kind: Literal["none", "borrowed", "ratio", "affine"] = "none"
     gain: float = 1.0
     shift: float = 0.0
     points: int = 0
@@ -157,23 +158,30 @@ def align_estimates(
     count = len(poses.T_world_cam)
     if len(estimates) != count:
         raise InputError(f"estimates: expected {count}, one per panorama, got {len(estimates)}")
-    used = [index for index, one in enumerate(estimates) if one is not None]
-    if any(not poses.registered[index] for index in used):
+    if any(one is not None and not poses.registered[index] for index, one in enumerate(estimates)):
         raise InputError("estimates: expected None for panoramas that are not registered")
     warnings: list[str] = []
     poses = _to_metres(estimates, poses, warnings)
+    known = {index: one for index, one in enumerate(estimates) if one is not None}
+    alignments = _borrowed(
+        [fit_alignment(*distances_at_points(poses, i, one), panorama=i) for i, one in known.items()]
+    )
     out: list[DistanceEstimate | None] = [None] * count
-    alignments = []
-    for index in used:
-        estimate = estimates[index]
-        if estimate is None:
-            continue
-        alignment = fit_alignment(*distances_at_points(poses, index, estimate), panorama=index)
-        alignments.append(alignment)
+    for alignment in alignments:
+        estimate = known[alignment.panorama]
         # Without shared points a distance is in metres only if it was, and the scene is.
-        metric = poses.metric and (alignment.kind != "none" or estimate.metric)
-        out[index] = apply_alignment(estimate, alignment, metric=metric)
+        metric = poses.metric and (alignment.kind in ("ratio", "affine") or estimate.metric)
+        out[alignment.panorama] = apply_alignment(estimate, alignment, metric=metric)
     return _one_kind(out, poses, warnings), poses, tuple(alignments), tuple(warnings)
+
+
+def _borrowed(alignments: list[Alignment]) -> list[Alignment]:
+    """Panoramas that share nothing get the gain of the others: one estimator errs alike everywhere."""
+    gains = torch.tensor([one.gain for one in alignments if one.kind != "none"])
+    if not len(gains):
+        return alignments
+    middle = float(gains.log().quantile(0.5).exp())
+    return [replace(one, kind="borrowed", gain=middle) if one.kind == "none" else one for one in alignments]
 
 
 def _to_metres(
@@ -209,8 +217,8 @@ def _one_kind(
     """A scene is metric as a whole or not at all."""
     if poses.metric and any(one is not None and not one.metric for one in estimates):
         warnings.append(
-            "some panoramas share too few points with the others to be brought to metres: their distances "
-            "keep a scale of their own"
+            "the places are in metres, but some distances could not be brought to metres: too few shared "
+            "points"
         )
         return [None if one is None else replace(one, metric=False) for one in estimates]
     return estimates

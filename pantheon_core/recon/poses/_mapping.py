@@ -71,11 +71,16 @@ def map_scene(
         return _read(best, features)
 
 
+def _rank(model) -> tuple[int, int]:
+    """The most panoramas; of equal groups the one with the earliest."""
+    return model.num_reg_frames(), -min(int(image.name) for image in model.images.values() if image.has_pose)
+
+
 @contextmanager
 def _quiet(pycolmap: ModuleType) -> Iterator[None]:
     """Its log goes to the error stream at every step; what matters is in the report."""
     before = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = 2
+    pycolmap.logging.minloglevel = 3
     try:
         yield
     finally:
@@ -149,7 +154,12 @@ def _refine(pycolmap: ModuleType, model) -> None:
     options.ceres.loss_function_scale = _LOOSE
     options.ceres.solver_options.num_threads = 1
     options.ceres.solver_options.max_num_iterations = 50
-    pycolmap.bundle_adjustment(model, options)
+    config = pycolmap.BundleAdjustmentConfig()
+    for number in model.reg_image_ids():
+        config.add_image(number)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    # pycolmap.bundle_adjustment would do the same and set the log level back.
+    pycolmap.create_default_bundle_adjuster(options, config, model).solve()
 
 
 def _read(model, features: Sequence[SphereFeatures]) -> SparseScene:

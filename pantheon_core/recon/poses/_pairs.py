@@ -28,6 +28,7 @@ _MIN_PARALLAX = math.radians(1.5)
 MIN_INLIERS = 20
 """Fewer matches that one motion explains are chance: unrelated pictures reach about twelve."""
 _SAME_PLACE = 0.9
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -179,40 +180,71 @@ def find_pair(
         tolerance: radians by which a feature may be off.
         seed: of the random samples.
     """
-    pycolmap = load_pycolmap()
     matches = match_features(first, second)
     nothing = torch.zeros(len(matches), dtype=torch.bool)
     if len(matches) < MIN_INLIERS:
         return PanoramaPair(matches=matches, inliers=nothing)
     a, b = first.rays[matches[:, 0]], second.rays[matches[:, 1]]
     rotation, turned_only = rotation_between(a, b, 2 * tolerance, seed=seed)
+    motions = _motions(a, b, height=height, tolerance=tolerance, seed=seed)
+    most = max((int(motion.inliers.sum()) for motion in motions), default=0)
+    if int(turned_only.sum()) >= max(MIN_INLIERS, _SAME_PLACE * most):
+        return PanoramaPair(matches=matches, inliers=turned_only, R_first_second=rotation, same_place=True)
+    if not motions:
+        return PanoramaPair(matches=matches, inliers=nothing)
+    best = max(motions, key=lambda motion: motion.spread)
+    return PanoramaPair(
+        matches=matches,
+        inliers=best.inliers,
+        R_first_second=best.rotation,
+        direction=best.direction,
+        spread=best.spread,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Motion:
+    rotation: Tensor
+    direction: Tensor
+    inliers: Tensor
+    spread: int
+
+
+def _motions(first: Tensor, second: Tensor, *, height: int, tolerance: float, seed: int) -> list[_Motion]:
+    """Motions that many matches agree on: the best, then the best of what it leaves unexplained.
+
+    A repeating wall or floor, shifted by one tile, may have more matches than the truth, which is then found
+    in the second or third round.
+    """
+    pycolmap = load_pycolmap()
     options = pycolmap.TwoViewGeometryOptions()
     options.ransac.random_seed = seed
     options.ransac.max_error = 2.0
     options.detect_watermark = False
     options.compute_relative_pose = True
     camera = sphere_camera(height)
-    rows = torch.arange(len(matches), dtype=torch.int32)[:, None].expand(-1, 2).numpy().astype("uint32")
-    found = pycolmap.estimate_two_view_geometry(
-        camera, to_pixels(a, height), camera, to_pixels(b, height), rows, options
-    )
-    inliers = nothing.clone()
-    inliers[torch.from_numpy(found.inlier_matches[:, 0].astype("int64"))] = True
-    enough = int(inliers.sum()) >= MIN_INLIERS
-    if int(turned_only.sum()) >= max(MIN_INLIERS, _SAME_PLACE * int(inliers.sum())):
-        return PanoramaPair(matches=matches, inliers=turned_only, R_first_second=rotation, same_place=True)
-    if not enough or found.cam2_from_cam1 is None:
-        return PanoramaPair(matches=matches, inliers=nothing)
-    motion = torch.from_numpy(found.cam2_from_cam1.matrix().copy())
-    rotation = motion[:, :3].T
-    direction = torch.nn.functional.normalize(-(rotation @ motion[:, 3]), dim=0)
-    return PanoramaPair(
-        matches=matches,
-        inliers=inliers,
-        R_first_second=rotation,
-        direction=direction,
-        spread=spread(a, b, rotation, direction, tolerance),
-    )
+    left = torch.arange(len(first))
+    out = []
+    for _ in range(_ROUNDS):
+        if len(left) < MIN_INLIERS:
+            break
+        rows = torch.arange(len(left))[:, None].expand(-1, 2).numpy().astype("uint32")
+        found = pycolmap.estimate_two_view_geometry(
+            camera, to_pixels(first[left], height), camera, to_pixels(second[left], height), rows, options
+        )
+        if found.cam2_from_cam1 is None or len(found.inlier_matches) < MIN_INLIERS:
+            break
+        motion = torch.from_numpy(found.cam2_from_cam1.matrix().copy())
+        rotation = motion[:, :3].T
+        direction = torch.nn.functional.normalize(-(rotation @ motion[:, 3]), dim=0)
+        inliers, _ = epipolar_inliers(first, second, rotation, direction, 2 * tolerance)
+        if int(inliers.sum()) >= MIN_INLIERS:
+            cells = spread(first, second, rotation, direction, tolerance)
+            out.append(_Motion(rotation=rotation, direction=direction, inliers=inliers, spread=cells))
+        keep = torch.ones(len(left), dtype=torch.bool)
+        keep[torch.from_numpy(found.inlier_matches[:, 0].astype("int64"))] = False
+        left = left[keep & ~inliers[left]]
+    return out
 
 
 def sphere_camera(height: int):

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ...check import check_erp, check_finite, check_shape
-from ...errors import InputError, Progress
-from ...geometry import resize_erp, sample_erp, se3_inverse, transform_points
-from ._features import SphereFeatures, find_features, load_pycolmap
-from ._mapping import SparseScene, map_scene
-from ._pairs import MIN_INLIERS, PanoramaPair, epipolar_inliers, find_pair, spread
+from ...errors import Progress
+from ...geometry import sample_erp, se3_inverse, transform_points
+from ._mapping import SparseScene
+from ._pairs import PanoramaPair
+from ._search import Pairs, Search, consistent_scene, contradictions, search_pairs
 from ._types import PanoramaPoses
-from ._words import listed, names_of, why_not_registered
+from ._words import listed, names_of, turn_in_degrees, why_not_registered
 
-__all__ = ["poses_from_pictures"]
+__all__ = ["colours_of", "poses_from_pictures"]
 
-_WORK_HEIGHT = 1024
-_UNIT_HEIGHT = 512
-_TOLERANCE_PIXELS = 0.85
-_SEARCHES = 8
-_STRONG = 12
-_OTHER_TURN = math.radians(3)
-_OTHER_DIRECTION = math.radians(15)
-_PREFERS = 0.8
 _FEW_POINTS = 20
-
-Pairs = Mapping[tuple[int, int], PanoramaPair]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Search:
-    """What the search for a consistent scene works on; P panoramas at different places."""
-
-    features: Sequence[SphereFeatures]
-    pairs: Pairs
-    height: int
-    tolerance: float
-    seed: int
 
 
 def poses_from_pictures(
@@ -77,50 +54,12 @@ def poses_from_pictures(
         InputError: fewer than two panoramas, or as many masks or names as panoramas are not given.
         BackendUnavailableError: pycolmap is missing or too old.
     """
-    load_pycolmap()
     names = names_of(len(panoramas), names)
-    if len(panoramas) < 2:
-        raise InputError(f"panoramas: expected two or more of one scene, got {len(panoramas)}")
-    if valid is not None and len(valid) != len(panoramas):
-        raise InputError(f"valid: expected {len(panoramas)} masks, one per panorama, got {len(valid)}")
-    for name, rgb in zip(names, panoramas, strict=True):
-        check_shape(name, rgb, "3 H W")
-        check_erp(name, rgb)
-        check_finite(name, rgb)
-    total = len(panoramas) + math.comb(len(panoramas), 2) + 1
-    steps = itertools.count(1)
-
-    def step() -> None:
-        if progress:
-            progress(next(steps), total)
-
-    features = []
-    for index, rgb in enumerate(panoramas):
-        features.append(_features_of(rgb, None if valid is None else valid[index]))
-        step()
-    height = min(_UNIT_HEIGHT, max(rgb.shape[-2] for rgb in panoramas))
-    tolerance = _TOLERANCE_PIXELS * math.pi / height
-    pairs = {}
-    for first, second in itertools.combinations(range(len(panoramas)), 2):
-        pairs[first, second] = find_pair(
-            features[first], features[second], height=height, tolerance=tolerance, seed=seed
-        )
-        step()
-    search = _Search(features=features, pairs=pairs, height=height, tolerance=tolerance, seed=seed)
-    poses = _solve(search, panoramas, names)
-    step()
-    return poses
+    search = search_pairs(panoramas, valid=valid, names=names, seed=seed, progress=progress)
+    return _solve(search, panoramas, names)
 
 
-def _features_of(rgb: Tensor, valid: Tensor | None) -> SphereFeatures:
-    if rgb.shape[-2] > _WORK_HEIGHT:
-        rgb = resize_erp(rgb.float(), _WORK_HEIGHT)
-        if valid is not None:
-            valid = resize_erp(valid[None].float(), _WORK_HEIGHT)[0] > 0.99
-    return find_features(rgb, valid)
-
-
-def _solve(search: _Search, panoramas: Sequence[Tensor], names: Sequence[str]) -> PanoramaPoses:
+def _solve(search: Search, panoramas: Sequence[Tensor], names: Sequence[str]) -> PanoramaPoses:
     twins = _twins(search.pairs, len(panoramas))
     kept = [index for index in range(len(panoramas)) if index not in twins]
     inner = replace(
@@ -132,8 +71,8 @@ def _solve(search: _Search, panoramas: Sequence[Tensor], names: Sequence[str]) -
             if i in kept and j in kept
         },
     )
-    sparse = _alone(len(kept)) if len(kept) == 1 else _consistent_scene(inner)
-    contradicted = [(kept[i], kept[j]) for i, j in _contradictions(inner, sparse)]
+    sparse = _alone(len(kept)) if len(kept) == 1 else consistent_scene(inner)
+    contradicted = [(kept[i], kept[j]) for i, j in contradictions(inner, sparse)]
     sparse = _spread_out(sparse, kept, len(panoramas))
     poses, registered = sparse.T_world_cam.clone(), sparse.registered.clone()
     for index, (other, rotation) in twins.items():
@@ -171,107 +110,6 @@ def _twins(pairs: Pairs, count: int) -> dict[int, tuple[int, Tensor]]:
     return twins
 
 
-# ------------------------------------------------------------------------------ the consistent scene
-
-
-def _consistent_scene(search: _Search) -> SparseScene:
-    """The scene that most of the sphere supports, trying others where strong pairs contradict."""
-    usable = {key: pair for key, pair in search.pairs.items() if pair.direction is not None}
-    best = _map(search, {key: pair.matches[pair.inliers] for key, pair in usable.items()})
-    best_score = _score(search, best)
-    current, forced = best, []
-    for _ in range(_SEARCHES):
-        open_ones = [key for key in _contradictions(search, current) if key not in forced]
-        if not open_ones:
-            break
-        forced.append(max(open_ones, key=lambda key: search.pairs[key].spread))
-        tree = _spanning_tree(usable, forced, len(search.features))
-        rough = _map(search, {key: usable[key].matches[usable[key].inliers] for key in tree})
-        current = _map(search, _explained(search, rough))
-        score = _score(search, current)
-        if score > best_score:
-            best, best_score = current, score
-    return best
-
-
-def _map(search: _Search, matches: Mapping[tuple[int, int], Tensor]) -> SparseScene:
-    return map_scene(search.features, matches, height=search.height, seed=search.seed)
-
-
-def _spanning_tree(pairs: Pairs, forced: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    """The strongest pairs that link all without a loop, the forced ones first."""
-    group = list(range(count))
-    tree = []
-    for key in [*forced, *sorted(pairs, key=lambda key: (-pairs[key].spread, key))]:
-        first, second = group[key[0]], group[key[1]]
-        if first != second:
-            tree.append(key)
-            group = [first if one == second else one for one in group]
-    return tree
-
-
-def _relative(scene: SparseScene, first: int, second: int) -> tuple[Tensor, Tensor] | None:
-    """Turn and direction from one registered camera to another, or None."""
-    if not (scene.registered[first] and scene.registered[second]):
-        return None
-    motion = se3_inverse(scene.T_world_cam[first]) @ scene.T_world_cam[second]
-    return motion[:3, :3], torch.nn.functional.normalize(motion[:3, 3], dim=0)
-
-
-def _rays(search: _Search, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    matches = search.pairs[key].matches
-    first, second = search.features[key[0]].rays, search.features[key[1]].rays
-    return first[matches[:, 0]], second[matches[:, 1]]
-
-
-def _support(search: _Search, scene: SparseScene, key: tuple[int, int]) -> int:
-    """Cells of the sphere in which the pair's matches agree with the scene."""
-    motion = _relative(scene, *key)
-    return 0 if motion is None else spread(*_rays(search, key), *motion, search.tolerance)
-
-
-def _score(search: _Search, scene: SparseScene) -> int:
-    return sum(_support(search, scene, key) for key in search.pairs)
-
-
-def _contradictions(search: _Search, scene: SparseScene) -> list[tuple[int, int]]:
-    """Pairs of registered panoramas that by themselves say clearly something else."""
-    return [
-        key
-        for key, pair in search.pairs.items()
-        if pair.spread >= _STRONG and _says_otherwise(search, scene, key)
-    ]
-
-
-def _says_otherwise(search: _Search, scene: SparseScene, key: tuple[int, int]) -> bool:
-    """The pair's own motion is another one, and its matches prefer it."""
-    pair, motion = search.pairs[key], _relative(scene, *key)
-    if motion is None or pair.direction is None or pair.R_first_second is None:
-        return False
-    rotation, direction = motion
-    turn = (float((rotation.T @ pair.R_first_second).trace()) - 1) / 2
-    differs = turn < math.cos(_OTHER_TURN) or float(direction @ pair.direction) < math.cos(_OTHER_DIRECTION)
-    return differs and _support(search, scene, key) < _PREFERS * pair.spread
-
-
-def _explained(search: _Search, scene: SparseScene) -> dict[tuple[int, int], Tensor]:
-    """Of every pair the matches that agree with the scene, far ones included."""
-    out = {}
-    for key, pair in search.pairs.items():
-        motion = _relative(scene, *key)
-        if motion is None:
-            if pair.direction is not None:
-                out[key] = pair.matches[pair.inliers]
-            continue
-        explained, _ = epipolar_inliers(*_rays(search, key), *motion, search.tolerance)
-        if int(explained.sum()) >= MIN_INLIERS:
-            out[key] = pair.matches[explained]
-    return out
-
-
-# --------------------------------------------------------------------------------------- the result
-
-
 def _spread_out(scene: SparseScene, kept: Sequence[int], count: int) -> SparseScene:
     """The scene of some panoramas, numbered as all are."""
     poses = torch.eye(4, dtype=torch.float64).repeat(count, 1, 1)
@@ -306,28 +144,29 @@ def _finished(
         unit = float(gaps.median()) if len(gaps) else 1.0
         poses[:, :3, 3] /= unit
         points = points / unit
-    return PanoramaPoses(
+    found = PanoramaPoses(
         T_world_cam=poses.float(),
         registered=registered,
         points=points.float(),
-        colors=_colours(points, poses, sparse, panoramas),
+        colors=torch.zeros(len(points), 3, dtype=torch.uint8),
         observation_panorama=sparse.observation_panorama,
         observation_point=sparse.observation_point,
         metric=False,
         warnings=tuple(warnings),
         method="sfm",
     )
+    return replace(found, colors=colours_of(found, panoramas))
 
 
-def _colours(points: Tensor, poses: Tensor, sparse: SparseScene, panoramas: Sequence[Tensor]) -> Tensor:
+def colours_of(poses: PanoramaPoses, panoramas: Sequence[Tensor]) -> Tensor:
     """(N, 3) uint8 of each point, from the last panorama that sees it."""
-    colours = torch.zeros(len(points), 3, dtype=torch.uint8)
+    colours = poses.colors.clone()
     for index, rgb in enumerate(panoramas):
-        mine = sparse.observation_point[sparse.observation_panorama == index]
+        mine = poses.observation_point[poses.observation_panorama == index]
         if not len(mine):
             continue
-        local = transform_points(se3_inverse(poses[index]), points[mine])
-        rays = torch.nn.functional.normalize(local, dim=-1).float()
+        local = transform_points(se3_inverse(poses.T_world_cam[index]), poses.points[mine])
+        rays = torch.nn.functional.normalize(local, dim=-1)
         found = sample_erp(rgb.cpu().float(), rays[:, None], antialias=False)[..., 0]
         colours[mine] = (found.T.clamp(0, 1) * 255).round().byte()
     return colours
@@ -342,7 +181,7 @@ def _warnings(
 ) -> list[str]:
     warnings = []
     for index, (other, rotation) in twins.items():
-        turn = math.degrees(math.acos(max(-1.0, min(1.0, (float(rotation.trace()) - 1) / 2))))
+        turn = turn_in_degrees(rotation)
         warnings.append(
             f"{names[index]} was taken from the same place as {names[other]}, as far as their pictures can "
             f"say (turned by {turn:.1f} degrees): it is put there, and adds no depth"

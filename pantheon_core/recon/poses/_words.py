@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from ...errors import InputError
 from ._pairs import MIN_INLIERS, PanoramaPair
 
-__all__ = ["listed", "names_of", "why_not_registered"]
+__all__ = ["listed", "names_of", "turn_in_degrees", "why_not_registered"]
 
 
 def names_of(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -22,6 +23,11 @@ def names_of(count: int, names: Sequence[str] | None) -> tuple[str, ...]:
         f"{name} (number {index + 1})" if list(names).count(name) > 1 else name
         for index, name in enumerate(names)
     )
+
+
+def turn_in_degrees(rotation: Tensor) -> float:
+    """Angle of a rotation (3, 3) in degrees."""
+    return math.degrees(math.acos(max(-1.0, min(1.0, (float(rotation.trace()) - 1) / 2))))
 
 
 def listed(words: Sequence[str]) -> str:
