@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -30,9 +31,9 @@ def read_path_file(name: str, content: bytes, fps: float | None) -> dict[str, An
     from ..pantheon_core.trajectory import path_to_json, read_trajectory, simplify
 
     # Only the ending and the last part of the name count: nothing of it may lead out of the folder.
-    safe = Path(name.replace("\\", "/")).name or _NAME
+    safe = re.sub(r"[^\w.-]", "_", re.split(r"[/\\]", name)[-1]).lstrip(".")[-100:] or _NAME
     with tempfile.TemporaryDirectory(prefix="pantheon360-") as folder:
-        file = Path(folder) / safe[-100:]
+        file = Path(folder) / safe
         file.write_bytes(content)
         try:
             try:

@@ -42,7 +42,7 @@ class TrajectoryFromKeyframes(io.ComfyNode):
                     options=[*PRESETS, BETWEEN, FROM_JSON],
                     default="forward",
                     tooltip="A ready-made movement; 'between panoramas' goes from the first panorama of "
-                    "the cache to the last (connect cache); 'keyframes' reads the text below.",
+                    "the cache to the last (connect cache); 'keyframes' is the path of the editor below.",
                 ),
                 io.Int.Input(
                     "frames",
@@ -60,9 +60,8 @@ class TrajectoryFromKeyframes(io.ComfyNode):
                     multiline=True,
                     default="",
                     placeholder='{"version": 1, ...}',
-                    tooltip="Keyframes as JSON, for the path 'keyframes'. The output of the same name "
-                    "gives the JSON of any ready-made movement to start from. Frames and fps above set "
-                    "its time.",
+                    tooltip="The path as JSON, for 'keyframes'. The editor in the node writes it: press Edit "
+                    "path. Connect a text to bring a path from elsewhere. Frames and fps set its time.",
                 ),
                 advanced(
                     io.Combo.Input,
@@ -123,7 +122,8 @@ class TrajectoryFromKeyframes(io.ComfyNode):
             return True
         if not keyframes.strip():
             return (
-                "The path 'keyframes' needs keyframes as JSON. Paste them, or choose a ready-made movement."
+                "The path 'keyframes' needs keyframes. Press Edit path in the node, or choose a ready-made "
+                "movement."
             )
         try:
             path_from_json(keyframes)

@@ -44,6 +44,7 @@ export class Dialog {
     document.body.append(this.dialog);
     this.dialog.showModal();
     this.editor = new Editor(node, this.canvas);
+    this.dialog.pantheonEditor = this.editor; // for tests and other extensions
     this.fields = new Fields(this);
     this.side.append(...this.fields.sections);
     this.resize = new ResizeObserver(() => this.editor.stage.ask());
