@@ -8,6 +8,7 @@ from . import (
     fusion,
     hold,
     host,
+    importers,
     long_video,
     model,
     panorama,
@@ -20,6 +21,7 @@ from . import (
     trajectory,
     trajectory_files,
     video,
+    video_in,
     viewer,
 )
 
@@ -39,6 +41,8 @@ class PantheonExtension(ComfyExtension):
             panorama.PanoramaFromImage,
             panorama.PlacePanorama,
             panorama.JoinPanoramas,
+            video_in.PantheonLoadPanoramaVideo,
+            importers.PantheonImportScene,
             synthetic.SyntheticPanoramas,
             reconstruct.Build3DCache,
             trajectory.TrajectoryFromKeyframes,

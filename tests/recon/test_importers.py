@@ -519,3 +519,27 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         options: dict[str, Any] = dict(wrong)
         with pytest.raises(InputError, match=next(iter(options))):
             ImportOptions(**options)
+
+
+def test_the_verb_writes_what_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pantheon_core.cache import load_ply
+    from pantheon_core.cli import main
+    from pantheon_core.trajectory import read_trajectory
+
+    folder = vipe_folder(tmp_path / "vipe")
+    out = tmp_path / "out"
+    files = ["--path-out", str(out / "path.json"), "--points-out", str(out / "points.ply")]
+    verb = ["import", str(folder), "-q", "--panoramas", "2", "--height", "16", *files]
+    assert main([*verb, "--panoramas-out", str(out / "panoramas")]) == 0
+    assert "5 cameras at 12 per second" in capsys.readouterr().err
+    assert len(read_trajectory(out / "path.json")) == 5
+    assert len(load_ply(out / "points.ply").points) == 3
+    scene = json.loads((out / "panoramas" / "scene.json").read_text())
+    assert [one["frame"] for one in scene["panoramas"]] == [0, 4]
+    for one in scene["panoramas"]:
+        with Image.open(out / "panoramas" / one["image"]) as image:
+            assert image.size == (32, 16)
+        assert np.load(out / "panoramas" / one["distance"]).shape == (16, 32)
+    assert main(verb) == 2  # files that are there stay
+    assert "already there" in capsys.readouterr().err
+    assert main(["import", str(tmp_path / "none")]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import json
 import math
 import weakref
 from pathlib import Path
@@ -387,3 +388,35 @@ def test_structure_from_motion_places_the_keys() -> None:
     degrees, _ = errors_of(track, truth)
     assert float(degrees.quantile(0.95)) < 0.5
     assert float((scale * found - centred).norm(dim=1).quantile(0.95)) < 0.02 * way
+
+
+def test_the_verb_writes_what_was_found(
+    tmp_path: Path,
+    walk: list[torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The places come from a function, as pycolmap is an extra; all else is the verb's own."""
+    from pantheon_core.cache import load_ply
+    from pantheon_core.cli import main
+    from pantheon_core.recon.video_in import _keys
+    from pantheon_core.trajectory import read_trajectory
+
+    monkeypatch.setattr(_keys, "structure_from_motion", lambda numbers: known_places(WALK, walk))
+    video, out = tmp_path / "walk.mp4", tmp_path / "out"
+    write_video(video, iter(walk[:8]), fps=10, crf=12)
+    files = ["--path-out", str(out / "path.json"), "--keys-out", str(out / "keys")]
+    files += ["--points-out", str(out / "points.ply"), "--report", str(out / "report.json")]
+    verb = ["track", str(video), "-q", "--height", str(H), "--parallax-deg", "1", *files]
+    assert main(verb) == 0
+    assert "8 of 8 frames placed" in capsys.readouterr().err
+    assert len(read_trajectory(out / "path.json")) == 8
+    assert len(load_ply(out / "points.ply").points) == 240
+    report = json.loads((out / "report.json").read_text())
+    keys = json.loads((out / "keys" / "keys.json").read_text())
+    assert [one["image"] for one in keys["panoramas"]] == [
+        f"{key['frame']:05d}.png" for key in report["keys"]
+    ]
+    assert all((out / "keys" / one["image"]).is_file() for one in keys["panoramas"])
+    assert main(verb) == 2
+    assert main(["track", str(tmp_path / "none.mp4")]) == 2

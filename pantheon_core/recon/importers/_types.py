@@ -70,6 +70,19 @@ class ImportedScene:
     def __post_init__(self) -> None:
         check_shape("scene.poses.T_world_cam", self.poses.T_world_cam, "P 4 4", P=len(self.panoramas))
 
+    def report(self) -> str:
+        """What there is, in words."""
+        pictures = sum(one.rgb is not None for one in self.panoramas)
+        depths = sum(one.estimate is not None for one in self.panoramas)
+        way = float(self.trajectory.positions.diff(dim=0).norm(dim=1).sum())
+        unit = "m" if self.poses.metric else "units (the scale is not known)"
+        text = (
+            f"{self.kind}: {len(self.trajectory)} cameras at {self.trajectory.fps:g} per second, path "
+            f"{way:.3g} {unit}; {len(self.panoramas)} panoramas taken, {pictures} with pictures, {depths} "
+            f"with distances; {len(self.poses.points)} sparse points."
+        )
+        return "\n".join((text, *(f"Warning: {one}" for one in self.warnings)))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportOptions:
