@@ -111,7 +111,7 @@ def _find(modules: tuple[nn.Module, ...]) -> list[tuple[nn.Conv2d | nn.Conv3d, b
     seen = {id(m): m for module in modules for m in module.modules()}
     asymmetric = {
         id(m.conv) for m in seen.values() if isinstance(m, Downsample2D) and m.use_conv and m.padding == 0
-    }
+    } | {id(m.conv) for m in seen.values() if _pads_like_sgm(m)}
     found: list[tuple[nn.Conv2d | nn.Conv3d, bool]] = []
     for module in seen.values():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
@@ -124,6 +124,18 @@ def _find(modules: tuple[nn.Module, ...]) -> list[tuple[nn.Conv2d | nn.Conv3d, b
         ):
             raise InputError(f"spherical: {type(module).__name__} cannot be made circular in width")
     return found
+
+
+def _pads_like_sgm(module: nn.Module) -> bool:
+    """Whether it is the autoencoder's downsampling of Stability's own code, which ComfyUI's classes keep."""
+    conv = getattr(module, "conv", None)
+    return (
+        type(module).__name__ == "Downsample"
+        and bool(getattr(module, "with_conv", False))
+        and isinstance(conv, nn.Conv2d)
+        and conv.padding == (0, 0)
+        and conv.stride == (2, 2)
+    )
 
 
 def _install(override: _Override) -> None:

@@ -160,3 +160,24 @@ def test_encoder_alone_commutes(nano: PantheonModel) -> None:
     with torch.no_grad(), spherical(nano.vae):
         straight, turned = encode_video(nano, frames), encode_video(nano, frames.roll(8, -1))
     torch.testing.assert_close(turned, straight.roll(1, -1), rtol=0, atol=1e-5)
+
+
+class Downsample(nn.Module):
+    """Laid out as in Stability's own autoencoder: a column and a row of zeros, then a convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.with_conv = True
+        self.conv = nn.Conv2d(3, 3, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(nn.functional.pad(x, (0, 1, 0, 1)))
+
+
+def test_the_other_autoencoder_classes_wrap_around_too() -> None:
+    torch.manual_seed(0)
+    layer, x = Downsample(), torch.rand(1, 3, 8, 16)
+    with torch.no_grad():
+        assert not torch.allclose(layer(x.roll(4, -1)), layer(x).roll(2, -1), atol=1e-3)
+        with spherical(layer):
+            torch.testing.assert_close(layer(x.roll(4, -1)), layer(x).roll(2, -1))
