@@ -1,9 +1,9 @@
 """Sampling of equirectangular images: exact at the seam, over the poles, and without aliasing.
 
 An equirectangular image continues past its sides (column W is column 0) and over its poles (row -1 is row 0
-turned by half a revolution). The taps of the interpolation are looked up with that rule, which is the same as
-padding the image by wrapped columns and rolled rows, without the copy and without grid_sample's normalised
-float32 coordinates, whose rounding (1e-4 pixel) would blur an identity.
+turned by half a revolution). The image is continued by that rule, then sampled. torch's grid_sample, the fast
+way for float32, is given an image whose sides are powers of two: else the rounding of its normalised
+coordinates (1e-4 pixel) would blur an identity.
 """
 
 from __future__ import annotations
@@ -207,12 +207,6 @@ def _sample(erp: Tensor, rays: Tensor, mode: SampleMode, *, precision: float | N
     """Interpolate at the rays' own points. `precision` is the rays' rounding error in radians."""
     *lead, channels, height, width = erp.shape
     *ray_lead, h, w, _ = rays.shape
-    xy = rays_to_erp_pixels(rays, height)
-    eps = torch.finfo(rays.dtype).eps if precision is None else precision
-    # Coordinates within rounding error of a pixel centre are that centre, so that identities are exact.
-    centre = xy.round()
-    xy = torch.where((xy - centre).abs() < 4 * eps * width, centre, xy)
-    x, y = xy.reshape(*ray_lead, 1, h * w, 2).unbind(-1)
     try:
         batch = torch.broadcast_shapes(tuple(lead), tuple(ray_lead))
     except RuntimeError as error:
@@ -220,11 +214,23 @@ def _sample(erp: Tensor, rays: Tensor, mode: SampleMode, *, precision: float | N
             f"rays: expected leading axes that broadcast against those of erp {tuple(erp.shape)}, "
             f"got {tuple(rays.shape)}"
         ) from error
-    flat = erp.reshape(*lead, channels, height * width).expand(*batch, channels, height * width)
+    xy = rays_to_erp_pixels(rays, height)
+    eps = torch.finfo(rays.dtype).eps if precision is None else precision
+    # Coordinates within rounding error of a pixel centre are that centre, so that identities are exact.
+    centre = xy.round()
+    xy = torch.where((xy - centre).abs() < 4 * eps * width, centre, xy)
+    if mode == "bilinear" and erp.dtype == torch.float32 and eps >= torch.finfo(torch.float32).eps:
+        image = _continued(erp, 1, power_of_two=True).expand(*batch, -1, -1, -1)
+        return _grid_sample(image, xy.float() + 1)
+    x, y = xy.reshape(*ray_lead, 1, h * w, 2).unbind(-1)
+    around = 2 if mode == "bicubic" else 1
+    image = _continued(erp, around)
+    stride, pixels = image.shape[-1], image.shape[-2] * image.shape[-1]
+    flat = image.flatten(-2).expand(*batch, channels, pixels)
     work = torch.promote_types(erp.dtype, torch.float32) if erp.is_floating_point() else erp.dtype
     total: Tensor | None = None
     for column, row, weight in _taps(x, y, mode):
-        index = _wrapped_index(column.long(), row.long(), height, width)
+        index = ((row.long() + around) * stride + (column.long() + around)).clamp(0, pixels - 1)
         taken = flat.gather(-1, index.expand(*batch, channels, h * w))
         if weight is None:
             total = taken
@@ -234,6 +240,45 @@ def _sample(erp: Tensor, rays: Tensor, mode: SampleMode, *, precision: float | N
     if total is None:
         raise ShapeError(f"mode {mode!r} has no taps")
     return total.to(erp.dtype).reshape(*batch, channels, h, w)
+
+
+def _continued(erp: Tensor, around: int, *, power_of_two: bool = False) -> Tensor:
+    """The image with `around` pixels more on each side: (..., C, H + 2 around, W + 2 around).
+
+    With `power_of_two` both sizes are rounded up to one and the pixels beyond have no meaning. A pixel
+    centre's coordinate, scaled to -1..1 and back as grid_sample does it, is then exactly itself.
+    """
+    height, width = erp.shape[-2:]
+    size = [height + 2 * around, width + 2 * around]
+    if power_of_two:
+        size = [1 << (length - 1).bit_length() for length in size]
+    out = erp.new_empty(*erp.shape[:-2], *size)
+    body = out[..., around : around + height, around : around + width]
+    body.copy_(erp)
+    for step in range(1, around + 1):
+        # One pixel high images have only one row for bicubic's four: stay inside.
+        inner = min(step - 1, height - 1)
+        across = slice(around, around + width)
+        out[..., around - step, across] = erp[..., inner, :].roll(width // 2, -1)
+        out[..., around + height + step - 1, across] = erp[..., height - 1 - inner, :].roll(width // 2, -1)
+    rows = out[..., : height + 2 * around, :]
+    rows[..., :around] = rows[..., width : width + around].clone()
+    rows[..., around + width : width + 2 * around] = rows[..., around : 2 * around].clone()
+    return out
+
+
+def _grid_sample(image: Tensor, xy: Tensor) -> Tensor:
+    """Bilinear lookup in (..., C, H, W), sizes powers of two, at pixels (h, w, 2) or (..., h, w, 2)."""
+    *batch, channels, height, width = image.shape
+    h, w = xy.shape[-3:-1]
+    grid = (2 * xy + 1) / xy.new_tensor([width, height]) - 1
+    out = torch.nn.functional.grid_sample(
+        image.reshape(-1, channels, height, width),
+        grid.expand(*batch, h, w, 2).reshape(-1, h, w, 2),
+        mode="bilinear",
+        align_corners=False,
+    )
+    return out.reshape(*batch, channels, h, w)
 
 
 def _taps(x: Tensor, y: Tensor, mode: SampleMode) -> list[tuple[Tensor, Tensor, Tensor | None]]:
@@ -257,13 +302,3 @@ def _cubic_weights(t: Tensor) -> list[tuple[int, Tensor]]:
         (1, ((-1.5 * t + 2) * t + 0.5) * t),
         (2, (0.5 * t - 0.5) * t * t),
     ]
-
-
-def _wrapped_index(column: Tensor, row: Tensor, height: int, width: int) -> Tensor:
-    """Flat index of a pixel past the seam or up to one image height past a pole."""
-    over = (row < 0) | (row >= height)
-    row = torch.where(row < 0, -1 - row, torch.where(row >= height, 2 * height - 1 - row, row))
-    # One pixel high images have only one row for bicubic's four: stay inside.
-    row = row.clamp(0, height - 1)
-    column = (column + over * (width // 2)) % width
-    return row * width + column

@@ -17,6 +17,7 @@ __all__ = [
     "CAP_CORE",
     "CAP_MAX",
     "CAP_SCALE",
+    "DENSE_SCALE",
     "EDGE_BIAS",
     "FARTHEST",
     "ON_EDGE",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 CAP_SCALE = 1.3  # radius of a bare point's cap in pixels of the frame or of its source, the larger
+DENSE_SCALE = 0.75  # the same beside a surface: neighbours on a panorama's grid close up from 0.71 on
 CAP_MAX = 0.1  # radians: a point just beside the camera must not cover the view
 CAP_CORE = 0.7  # over a surface a cap shows only so many pixels of its radius: a pixel's own extent
 RIM_SCALE = 0.5  # the same radius at a surface's rim, whose pixels reach half a pixel beyond their centres
@@ -124,12 +126,18 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
         rim = _rim(triangles[edge == 0].long(), covered)
     bend = color_bends(cache, points, triangles, covered & ~rim)
     bare = (~covered | rim).nonzero()[:, 0]
-    scale = torch.where(rim[bare], RIM_SCALE, CAP_SCALE).float()
     of = anchor[bare].long()
     if cache.anchor_pixel_angle is None:
         radius = points.new_zeros(len(bare))
     else:
         radius = cache.anchor_pixel_angle.to(points)[of] * (points[bare] - centers[of]).norm(dim=-1)
+    # Points that a surface left over lie on its grid; those of a cloud may lie anywhere.
+    lone = (
+        torch.where(radius > 0, DENSE_SCALE, CAP_SCALE)
+        if len(triangles)
+        else torch.full_like(radius, CAP_SCALE)
+    )
+    scale = torch.where(rim[bare], RIM_SCALE, lone).float()
     sky = cache.sky
     return Scene(
         points=points,

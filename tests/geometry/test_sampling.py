@@ -227,6 +227,19 @@ def test_batches_equal_single_calls() -> None:
     torch.testing.assert_close(shared[0], views)
 
 
+@pytest.mark.parametrize("height", [1, 2, 31, 64])
+def test_float32_takes_a_shorter_way_to_the_same_values(height: int) -> None:
+    image = noise(height)
+    rays = torch.randn(40, 50, 3, generator=torch.Generator().manual_seed(1))
+    rays[0] *= torch.tensor([1e-6, 1.0, 1e-6])  # poles
+    rays[1] *= torch.tensor([1e-6, 1.0, -1.0])  # seam
+    short = sample_erp(image, rays, antialias=False)
+    long = sample_erp(image.double(), rays.double(), antialias=False)
+    torch.testing.assert_close(short.double(), long, atol=1e-4, rtol=0)
+    batch = torch.stack((image, image.flip(-1)))
+    assert torch.equal(sample_erp(batch, rays, antialias=False)[0], short)
+
+
 def test_labels_survive_nearest() -> None:
     labels = (noise(16, 1) * 250).to(torch.uint8)
     small = resize_erp(labels, 5, mode="nearest")
