@@ -260,7 +260,7 @@ export class Dialog {
   refreshHint() {
     const { view, playhead } = this.editor;
     const hints = {
-      fly: () => text("flyHint", { speed: this.input?.speed.toFixed(1) ?? "1.0" }),
+      fly: () => text("flyHint", { speed: this.input?.flight.speed.toFixed(1) ?? "1.0" }),
       camera: () => text("cameraHint", { frame: Math.round(playhead) }),
       orbit: () => text("orbitHint"),
     };

@@ -3,14 +3,13 @@
 
 import { handleAt, startDrag, startSlide } from "./gizmo.mjs";
 import { PathError, changeKey, readPath, writePath } from "./state.mjs";
+import { Flight } from "./fly.mjs";
 import { rotate } from "./math.mjs";
 import { text } from "./strings.mjs";
 
 const WHEEL_STEP = 1.0012; // per pixel of scrolling
 const CLICK_PIXELS = 3;
 const TOUCH_REACH = 22;
-const FLY_KEYS = { KeyW: [0, 0, 1], KeyS: [0, 0, -1], KeyA: [-1, 0, 0], KeyD: [1, 0, 0], KeyQ: [0, 1, 0], KeyE: [0, -1, 0] };
-const SPEEDS = [0.05, 20]; // metres per second
 const NUDGE = 0.05;
 const UP = [0, 1, 0];
 
@@ -91,11 +90,10 @@ export function listen(dialog) {
 class Input {
   constructor(dialog) {
     this.dialog = dialog;
-    this.held = new Set();
-    this.speed = 1;
+    this.flight = new Flight(dialog.editor);
     this.drag = null;
-    this.frame = 0;
-    this.time = 0;
+    /** @type {Map<number, number[]>} where fingers are, while there are several */
+    this.fingers = new Map();
   }
 
   get editor() {
@@ -111,16 +109,13 @@ class Input {
     stage.addEventListener("contextmenu", (event) => event.preventDefault());
     stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     element.addEventListener("keydown", (event) => this.keydown(event));
-    element.addEventListener("keyup", (event) => this.held.delete(event.code));
+    element.addEventListener("keyup", (event) => this.flight.release(event));
     element.addEventListener("copy", (event) => this.copied(event));
     element.addEventListener("paste", (event) => this.pasted(event));
-    this.onBlur = () => this.held.clear();
-    window.addEventListener("blur", this.onBlur);
   }
 
   stop() {
-    cancelAnimationFrame(this.frame);
-    window.removeEventListener("blur", this.onBlur);
+    this.flight.stop();
   }
 
   place(event) {
@@ -131,8 +126,11 @@ class Input {
   // Pointer
 
   down(event) {
-    if (this.drag || event.target.closest("button")) return;
+    if (event.target.closest("button")) return;
     event.preventDefault();
+    this.fingers.set(event.pointerId, this.place(event));
+    if (this.drag) return void (this.fingers.size === 2 && this.stopDrag());
+    if (this.fingers.size > 1) return;
     this.dialog.stage.focus({ preventScroll: true });
     this.dialog.stage.setPointerCapture(event.pointerId);
     const [x, y] = this.place(event);
@@ -166,6 +164,7 @@ class Input {
   move(event) {
     const [x, y] = this.place(event);
     const { drag, editor } = this;
+    if (this.fingers.size > 1) return this.pinch(event.pointerId, [x, y]);
     if (!drag) return this.pointed(event, x, y);
     if (event.pointerId !== drag.id) return;
     const [dx, dy] = [x - drag.x, y - drag.y];
@@ -179,6 +178,21 @@ class Input {
     else editor.view.turn(dx, dy);
     editor.fresh = false;
     editor.stage.ask();
+  }
+
+  /** Two fingers: nearer, farther, and aside. */
+  pinch(id, place) {
+    const before = this.fingers.get(id);
+    const other = [...this.fingers.keys()].find((one) => one !== id);
+    if (!before || other === undefined) return;
+    const [x, y] = this.fingers.get(other) ?? place;
+    this.fingers.set(id, place);
+    const { view, stage } = this.editor;
+    const apart = (from) => Math.max(1, Math.hypot(from[0] - x, from[1] - y));
+    view.zoom(apart(before) / apart(place), (place[0] + x) / 2, (place[1] + y) / 2);
+    view.pan((place[0] - before[0]) / 2, (place[1] - before[1]) / 2);
+    this.editor.fresh = false;
+    stage.ask();
   }
 
   preview(drag, x, y) {
@@ -214,6 +228,7 @@ class Input {
 
   up(event) {
     const { drag, editor } = this;
+    this.fingers.delete(event.pointerId);
     if (!drag || event.pointerId !== drag.id) return;
     this.drag = null;
     editor.stage.handle = null;
@@ -238,7 +253,7 @@ class Input {
     const { editor } = this;
     const pixels = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * 33 : event.deltaY;
     if (editor.view.mode === "fly") {
-      this.speed = Math.min(SPEEDS[1], Math.max(SPEEDS[0], this.speed * WHEEL_STEP ** -pixels));
+      this.flight.wheel(pixels);
       return this.dialog.refreshHint();
     }
     editor.view.zoom(WHEEL_STEP ** pixels, ...this.place(event));
@@ -262,7 +277,7 @@ class Input {
     }
     if (typing || event.altKey || event.target.closest("select")) return;
     if (this.scrubKeys(event)) return;
-    if (this.flyKey(event)) return event.preventDefault();
+    if (this.flight.press(event)) return event.preventDefault();
     const shifted = event.shiftKey ? { BracketLeft: "earlier", BracketRight: "later" }[event.code] : undefined;
     const action = shifted ?? KEY_ACTIONS[key];
     if (event.target.closest("button") && (key === " " || key === "Enter")) return;
@@ -274,30 +289,6 @@ class Input {
   /** The time line has keys of its own. */
   scrubKeys(event) {
     return this.dialog.time.contains(event.target) && !/^[a-z0-9?]$/i.test(event.key) ? true : event.defaultPrevented;
-  }
-
-  flyKey(event) {
-    if (this.editor.view.mode !== "fly" || !(event.code in FLY_KEYS)) return false;
-    this.held.add(event.code);
-    this.fast = event.shiftKey;
-    if (!this.frame) {
-      this.time = performance.now();
-      this.frame = requestAnimationFrame((now) => this.fly(now));
-    }
-    return true;
-  }
-
-  fly(now) {
-    this.frame = 0;
-    const { view, stage } = this.editor;
-    if (!this.held.size || view.mode !== "fly") return this.editor.emit("view");
-    const way = this.speed * (this.fast ? 3 : 1) * Math.min(0.1, (now - this.time) / 1000);
-    this.time = now;
-    const sum = [0, 0, 0];
-    for (const code of this.held) FLY_KEYS[code].forEach((one, i) => (sum[i] += one));
-    view.step(sum[0] * way, sum[1] * way, sum[2] * way);
-    stage.ask();
-    this.frame = requestAnimationFrame((later) => this.fly(later));
   }
 
   /** Move the selected keyframe a little, as seen: right, left, away, towards, up, down. */

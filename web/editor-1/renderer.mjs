@@ -13,7 +13,7 @@ const LINE_FLOATS = 11;
 const FILL_FLOATS = 7;
 const POINT_BYTES = 16; // of a dot: three floats, four bytes of colour
 const HIDDEN_ALPHA = 0.3; // of what lies behind the cloud
-const MAX_POINT = 20;
+const MAX_POINT = 80;
 const OVERLAP = 1.35; // of neighbouring points, so that slanted walls close too
 
 /** @typedef {{lines: Float32Array, fills: Float32Array, dots?: ArrayBuffer, dotSize?: number, over?: boolean}} Layer */

@@ -21,6 +21,9 @@ const SHEET = `
 .p360 .p360e-stage { border-radius: 0; background: var(--p360-stage); cursor: default; }
 .p360 .p360e-stage:active { cursor: default; }
 .p360 .p360e-stage.p360e-over { cursor: grab; } .p360 .p360e-stage.p360e-drag { cursor: grabbing; }
+/* Over a photograph, words need a ground of their own. */
+.p360e .p360-note p { padding: 6px 12px; border-radius: 8px; background: rgb(0 0 0 / 0.66); color: #fff; }
+.p360e .p360-note svg { display: none; }
 .p360e-note { position: absolute; left: 50%; bottom: 44px; transform: translateX(-50%); max-width: 80%; margin: 0;
   padding: 7px 12px; border-radius: 8px; background: rgb(0 0 0 / 0.7); color: #fff; text-align: center;
   text-wrap: balance; pointer-events: none; }
@@ -36,7 +39,7 @@ const SHEET = `
 .p360 button.p360e-wide:hover { background: var(--p360-hover); }
 .p360 button.p360e-wide:disabled { opacity: 0.45; cursor: default; }
 .p360 button.p360e-main-button { background: var(--p360-accent); color: #fff; box-shadow: none; }
-.p360 button.p360e-main-button:hover { filter: brightness(1.12); }
+.p360 button.p360e-main-button:hover { background: var(--p360-accent); filter: brightness(1.12); }
 .p360e-time { border-top: 1px solid var(--p360-line); padding: 6px 10px 8px; }
 .p360e-time:empty { display: none; }
 .p360e-side { width: 316px; flex: none; overflow-y: auto; border-left: 1px solid var(--p360-line); padding: 10px 12px;
