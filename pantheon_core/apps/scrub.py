@@ -29,6 +29,7 @@ _BUDGETS = {"report": 28_000, "quick": 100_000, "full": 600_000}
 _REPORT_HEIGHT = 128
 _HEAT_REACH = math.radians(12)
 _CHUNK_PAIRS = 4_000_000
+_MOST_NEAR = 2_000_000  # points that are searched for the nearest; a larger cache is thinned out to so many
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -116,6 +117,7 @@ class ScrubScene:
         self._backend: Backend = backend
         self._levels: dict[str, PreparedCache] = {}
         self._small: dict[int, tuple[Anchor, ...]] = {}
+        self._near: Tensor | None = None
 
     def frame(
         self, trajectory: Trajectory, index: int, *, height: int, detail: Detail = "full"
@@ -200,9 +202,12 @@ class ScrubScene:
 
     def _distance(self, positions: Tensor) -> Tensor | None:
         """(T,) to the nearest point, as `trajectory.clearance` measures it, which also writes a warning."""
-        points = self._cache.points.float()
-        if not len(points):
+        if not len(self._cache.points):
             return None
+        if self._near is None:
+            bare = replace(self._cache, triangles=None, edge=None)
+            self._near = coarse_cache(bare, _MOST_NEAR).points.float()
+        points = self._near
         positions = positions.to(points)
         nearest = torch.full((len(positions),), math.inf, device=points.device)
         for chunk in points.split(max(1, _CHUNK_PAIRS // len(positions))):

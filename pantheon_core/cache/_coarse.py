@@ -15,7 +15,9 @@ __all__ = ["coarse_cache"]
 
 _BAND = math.log(1.05)  # points of one direction whose distances differ by less become one
 _POINTS_PER_SQUARED_ROW = 1.45  # cells of a sphere (4 / pi) and those that hold two surfaces; measured
-_NEAREST = 1e-6
+_NEAREST, _FARTHEST = 1e-6, 1e12  # in the cache's unit: what lies beyond shares the last band
+_BANDS = int(math.log(_FARTHEST / _NEAREST) / _BAND) + 1
+_CHUNK = 1 << 22  # points or triangles at a time: a large cache must not need many times its own memory
 
 
 def coarse_cache(cache: PointCache, budget: int) -> PointCache:
@@ -48,19 +50,23 @@ def coarse_cache(cache: PointCache, budget: int) -> PointCache:
 
 def _cells(cache: PointCache, rows: int) -> Tensor:
     """(N,) int64: the number of each point's cell, without gaps, in the order of the anchors' grids."""
-    anchor = cache.anchor.long()
     centers = cache.T_world_anchor[:, :3, 3].to(cache.points)
-    sight = cache.points.float() - centers[anchor]
+    chunks = zip(cache.points.split(_CHUNK), cache.anchor.split(_CHUNK), strict=True)
+    keys = [_keys(points.float(), anchor.long(), centers, rows) for points, anchor in chunks]
+    return torch.unique(torch.cat(keys), return_inverse=True)[1]
+
+
+def _keys(points: Tensor, anchor: Tensor, centers: Tensor, rows: int) -> Tensor:
+    sight = points - centers[anchor]
     across = torch.hypot(sight[:, 0], sight[:, 2])
     latitude = torch.atan2(-sight[:, 1], across)
     row = ((0.5 - latitude / math.pi) * rows).long().clamp(0, rows - 1)
     columns = (2 * rows * torch.cos(((row + 0.5) / rows - 0.5) * math.pi)).round().clamp_min(3).long()
     turn = torch.atan2(sight[:, 0], sight[:, 2]) / (2 * math.pi) + 0.5
     column = torch.minimum((turn * columns).long(), columns - 1)
-    band = (torch.hypot(across, sight[:, 1]).clamp_min(_NEAREST).log() / _BAND).floor().long()
-    band -= int(band.min())
-    key = ((anchor * rows + row) * (2 * rows) + column) * (int(band.max()) + 1) + band
-    return torch.unique(key, return_inverse=True)[1]
+    far = torch.hypot(across, sight[:, 1]).clamp(_NEAREST, _FARTHEST)
+    band = ((far / _NEAREST).log() / _BAND).long()
+    return ((anchor * rows + row) * (2 * rows) + column) * _BANDS + band
 
 
 def _merged(cache: PointCache, cell: Tensor, angle: float) -> PointCache:
@@ -69,14 +75,17 @@ def _merged(cache: PointCache, cell: Tensor, angle: float) -> PointCache:
 
     def mean(values: Tensor) -> Tensor:
         total = values.new_zeros((count, *values.shape[1:]), dtype=torch.float32)
-        total.index_add_(0, cell, values.float())
+        for part, of in zip(values.split(_CHUNK), cell.split(_CHUNK), strict=True):
+            total.index_add_(0, of, part.float())
         return total / (members if values.ndim == 1 else members[:, None])
 
     anchor = cache.anchor.new_zeros(count)
     anchor[cell] = cache.anchor  # all members of a cell have the same
     triangles, edge = cache.triangles, cache.edge
     if triangles is not None and edge is not None:
-        triangles, edge = _triangles(cell[triangles.long()], edge)
+        chunks = zip(triangles.split(_CHUNK), edge.split(_CHUNK), strict=True)
+        kept = [_with_three_corners(cell[some.long()], flags) for some, flags in chunks]
+        triangles, edge = _each_once(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
     coarse = torch.full((len(cache.T_world_anchor),), angle)
     before = cache.anchor_pixel_angle
     return replace(
@@ -91,11 +100,15 @@ def _merged(cache: PointCache, cell: Tensor, angle: float) -> PointCache:
     )
 
 
-def _triangles(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-    """Those with three different corners, each once; a surface wins over an edge with the same corners."""
+def _with_three_corners(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
+    """Those triangles (M, 3) no two of whose corners became one."""
     a, b, c = corners.unbind(1)
     whole = (a != b) & (b != c) & (c != a)
-    corners, edge = corners[whole], edge[whole]
+    return corners[whole], edge[whole]
+
+
+def _each_once(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
+    """Each triangle once; a surface wins over an edge with the same corners."""
     if not len(corners):
         return corners.to(torch.int32), edge
     low, middle, high = corners.sort(dim=1).values.unbind(1)
