@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .cache_build import BuiltCache, build_cache
+from .cache_report import CacheReport, cache_report
 from .contact_sheet import contact_sheet, save_png
 from .scaffold import Anchor, Scaffold, render_scaffold
 from .scrub import ScrubFrame, ScrubReport, ScrubScene, hole_heat
@@ -10,12 +12,16 @@ from .walk import MINIMUM_CLEARANCE, Stages, Walk, panorama_cache, walk_scaffold
 __all__ = [
     "MINIMUM_CLEARANCE",
     "Anchor",
+    "BuiltCache",
+    "CacheReport",
     "Scaffold",
     "ScrubFrame",
     "ScrubReport",
     "ScrubScene",
     "Stages",
     "Walk",
+    "build_cache",
+    "cache_report",
     "contact_sheet",
     "hole_heat",
     "panorama_cache",
