@@ -171,7 +171,7 @@ def pack_shards(
     """
     if max_bytes < 1:
         raise InputError(f"max_bytes: expected at least 1, got {max_bytes}")
-    entries = _folder_entries(Path(folder))
+    entries = _folder_entries(Path(folder)) if Path(folder).is_dir() else []
     if not entries:
         raise InputError(f"folder: no clips in {folder}; docs/training.md describes the files of a clip")
     groups: list[list[ClipEntry]] = [[]]

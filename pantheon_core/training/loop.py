@@ -83,8 +83,10 @@ def fit(
     Args:
         config: schedule and folder; changing `steps`, `max_seconds` or the data between resumes is allowed.
         module: everything that is trained, and whatever else its checkpoint should carry.
-        step_loss: returns at least "loss"; all values are logged. Or several such, one per micro-batch, whose
-            sums are the step's: gradients add up. It must draw from generators of (seed, step) only.
+        step_loss: returns at least "loss"; all values are logged: means over steps, or where there is a value
+            "name/weight" beside "name", the sum of the one over the sum of the other. Or it returns several
+            such, one per micro-batch, whose sums are the step's: gradients add up. It must draw from
+            generators of (seed, step) only.
         runtime: device, precision and the other processes; None for this one alone in float32.
         export: called with the averaged weights every `export_every` steps.
         validate: called with (step, averaged weights) every `validation.every` steps; returns what to log.
@@ -119,7 +121,9 @@ class _Run:
         runtime.wait()
         if runtime.is_main:
             with replacing(self.folder / "config.json") as partial:
-                partial.write_text(json.dumps(config.as_dict(), indent=1), encoding="utf-8")
+                where = {"processes": runtime.world, "device": str(runtime.device)}
+                text = json.dumps({**config.as_dict(), "runtime": where}, indent=1)
+                partial.write_text(text, encoding="utf-8")
             self.log = RunLog(self.folder, self.step, tensorboard=config.validation.tensorboard)
 
     def go(
@@ -136,7 +140,7 @@ class _Run:
                 self._advance(step_loss)
                 if self._due(config.log_every):
                     losses.append(self._write_log(time.monotonic() - start))
-                if progress is not None:
+                if progress is not None and self.runtime.is_main:
                     progress(self.step, config.steps)
                 # The checkpoint comes last: a run killed before it does these again, one killed after, not.
                 if validate is not None and config.validation.every and self._due(config.validation.every):
@@ -213,7 +217,7 @@ class _Run:
                 average.lerp_(now, 1.0 - decay)
 
     def _write_log(self, seconds: float) -> float:
-        means = {key: value / self.count for key, value in self.sums.items()}
+        means = _means(self.sums, self.count)
         self.sums, self.count = {}, 0
         if self.log is not None:
             self.log.write("train", self.step, {"seconds": round(seconds, 1), **means})
@@ -276,3 +280,13 @@ class _Run:
         self.step, self.sums = int(state["step"]), dict(log["sums"])
         self.count, self.skipped = int(log["count"]), int(log["skipped"])
         _log.info("resumed %s at step %d", path, self.step)
+
+
+def _means(sums: dict[str, float], count: int) -> dict[str, float]:
+    """Sums over steps as means; weighted values without any weight are left out."""
+    means = {}
+    for key, value in sums.items():
+        weight = sums.get(f"{key}/weight", float(count))
+        if weight > 0 and not key.endswith("/weight"):
+            means[key] = value / weight
+    return means

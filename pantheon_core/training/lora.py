@@ -43,12 +43,13 @@ class LoRAFile:
     weights: dict[str, Tensor]
 
 
-def inject_lora(model: PantheonModel, settings: LoRAConfig) -> list[str]:
+def inject_lora(model: PantheonModel, settings: LoRAConfig, *, seed: int = 0) -> list[str]:
     """Put fresh adapters, which change nothing yet, beside the UNet's layers; all other weights are frozen.
 
     Args:
         model: changed in place.
         settings: rank, alpha, target modules.
+        seed: of the adapters' first values. The global random state is left as it was.
 
     Returns:
         Names of the parameters to train: adapters, and token offsets where the model has them.
@@ -69,7 +70,9 @@ def inject_lora(model: PantheonModel, settings: LoRAConfig) -> list[str]:
         target_modules=list(settings.target_modules),
         init_lora_weights="gaussian",
     )
-    inject_adapter_in_model(peft_config, model.unet, adapter_name=_ADAPTER)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(peft_config, model.unet, adapter_name=_ADAPTER)
     trained = []
     for name, parameter in model.named_parameters():
         if ".lora_" in name or name.startswith(_TOKENS):

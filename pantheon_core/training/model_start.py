@@ -105,7 +105,7 @@ def select_trained(model: PantheonModel, config: TrainConfig) -> None:
     if settings.train == "lora":
         from .lora import inject_lora
 
-        inject_lora(model, config.lora)
+        inject_lora(model, config.lora, seed=config.seed)
         return
     model.requires_grad_(False)
     if settings.train == "full":

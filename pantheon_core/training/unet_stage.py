@@ -238,14 +238,16 @@ def _micro_batches(
 
 
 def _watch(output: Tensor, noisy: Tensor, latents: Tensor, sigma: Tensor, holes: Tensor) -> Values:
-    """Squared errors of the denoised latents in holes and elsewhere, at high noise, for the log."""
+    """Squared errors of the denoised latents in holes and elsewhere, at high noise, as sums with weights."""
     s = sigma.view(-1, 1, 1, 1, 1)
     square = (noisy / (s**2 + 1) - s / (s**2 + 1).sqrt() * output - latents) ** 2
     hole = ((holes > 0.5) & (s > 1)).float().expand_as(square)
     rest = ((holes == 0) & (s > 1)).float().expand_as(square)
     return {
-        "hole_mse": (square * hole).sum() / hole.sum().clamp_min(1),
-        "covered_mse": (square * rest).sum() / rest.sum().clamp_min(1),
+        "hole_mse": (square * hole).sum(),
+        "hole_mse/weight": hole.sum(),
+        "covered_mse": (square * rest).sum(),
+        "covered_mse/weight": rest.sum(),
     }
 
 
