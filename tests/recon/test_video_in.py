@@ -26,6 +26,7 @@ from pantheon_core.geometry import (
 from pantheon_core.recon.poses import PanoramaPoses
 from pantheon_core.recon.video_in import TrackSettings, VideoTrack, track_frames, track_video
 from pantheon_core.recon.video_in._flow import cut_patches, find_corners, follow
+from pantheon_core.recon.video_in._follower import Follower
 from pantheon_core.recon.video_in._gray import make_pyramid, sharpness, to_gray
 from pantheon_core.recon.video_in._pnp import place_camera
 from pantheon_core.recon.video_in._refine import interpolate_poses
@@ -235,6 +236,19 @@ def test_turning_on_the_spot_has_no_parallax() -> None:
         truth = (turns[i].T @ turns[shot.keys[0]]).double()
         found = shot.records[i].R_frame_start
         assert float((found.T @ truth).trace()) > 3 - 2e-5
+
+
+@pytest.mark.parametrize("degrees", [30.0, -90.0, 170.0])
+def test_a_sudden_turn_is_found(degrees: float) -> None:
+    """Farther than any patch is looked for: the whole picture says it."""
+    turn = rotation_from_yaw_pitch_roll(math.radians(degrees), math.radians(5.0)).double()
+    first, second = (
+        make_pyramid(to_gray(frame(se3_from(R, torch.zeros(3)))), H) for R in (torch.eye(3), turn)
+    )
+    motion = Follower(first, corners=80, lowest=-1.0).advance(second)
+    assert motion.share > 0.8
+    off = motion.R_frame_key @ turn
+    assert float(off.trace()) > 3 - 1e-5
 
 
 def test_keys_follow_the_motion(walk: list[torch.Tensor], shot: Shot) -> None:

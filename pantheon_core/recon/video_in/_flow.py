@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ...geometry import rotate_vectors
 from ._gray import Pyramid
 
-__all__ = ["Patches", "cut_patches", "find_corners", "follow"]
+__all__ = ["Patches", "cut_patches", "find_corners", "follow", "tangents"]
 
 _SIDE = 9
 _ITERATIONS = 8
@@ -60,8 +60,8 @@ def _grid(margin: int = 0) -> Tensor:
     return torch.cartesian_prod(line, line).flip(-1)
 
 
-def _tangents(rays: Tensor) -> Tensor:
-    """(N, 2, 3) orthonormal axes across each direction."""
+def tangents(rays: Tensor) -> Tensor:
+    """(N, 2, 3) orthonormal axes across each unit direction (N, 3)."""
     # The axis that is least along the ray: no direction is degenerate.
     helper = F.one_hot(rays.abs().argmin(-1), 3).to(rays)
     first = F.normalize(torch.linalg.cross(helper, rays), dim=-1)
@@ -94,7 +94,7 @@ def _normalised(values: Tensor) -> tuple[Tensor, Tensor]:
 def cut_patches(source: Pyramid, rays: Tensor) -> Patches:
     """Patches around directions (N, 3) of a panorama."""
     rays = F.normalize(rays.float(), dim=-1)
-    across = _tangents(rays)
+    across = tangents(rays)
     templates, slopes, steps = [], [], []
     side = _SIDE + 2
     for number in range(len(source.levels)):
@@ -134,7 +134,7 @@ def find_corners(source: Pyramid, count: int, *, lowest: float) -> Tensor:
     rays = torch.stack((radius * turn.sin(), -height, radius * turn.cos()), dim=-1).float()
     rays = rays[height >= math.sin(lowest)]
     number = min(1, len(source.levels) - 1)
-    wide = _look(source, number, rays, _tangents(rays), _grid(1)).reshape(-1, _SIDE + 2, _SIDE + 2)
+    wide = _look(source, number, rays, tangents(rays), _grid(1)).reshape(-1, _SIDE + 2, _SIDE + 2)
     dx = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2
     dy = (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
     a, b, c = dx.square().mean((1, 2)), (dx * dy).mean((1, 2)), dy.square().mean((1, 2))
@@ -144,7 +144,7 @@ def find_corners(source: Pyramid, count: int, *, lowest: float) -> Tensor:
 
 
 def follow(
-    patches: Patches, target: Pyramid, start: Tensor, R_target_source: Tensor, *, coarsest: int | None = None
+    patches: Patches, target: Pyramid, start: Tensor, R_target_source: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Where patches are in another panorama.
 
@@ -153,7 +153,6 @@ def follow(
         target: with the source's sizes.
         start: (N, 3) unit directions in the target's camera where the search begins.
         R_target_source: (3, 3) about how the target's camera is turned: patches turn with it.
-        coarsest: level to begin at; None for the coarsest there is.
 
     Returns:
         (N, 3) unit directions in the target's camera and (N,) correlation -1..1 of the patches there.
@@ -161,8 +160,7 @@ def follow(
     rays = F.normalize(start.float(), dim=-1)
     turned = rotate_vectors(R_target_source.float(), patches.across)
     grid = _grid()
-    top = len(target.levels) - 1 if coarsest is None else min(coarsest, len(target.levels) - 1)
-    for number in range(top, -1, -1):
+    for number in reversed(range(len(target.levels))):
         angle = math.pi / target.levels[number].shape[0]
         moving = torch.arange(len(rays))
         for _ in range(_ITERATIONS):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ...geometry import rotate_vectors
+from ...geometry import rotate_vectors, rotation_from_yaw_pitch_roll
 from ._flow import cut_patches, find_corners, follow
 from ._gray import Pyramid
 from ._rotation import angles, fit_rotation
@@ -16,6 +17,8 @@ __all__ = ["Follower", "Motion", "same_scene"]
 
 _GOOD = 0.8
 """Correlation from which a patch counts as found."""
+_DOUBTFUL = 0.6
+"""Share of corners found below which a larger turn is tried."""
 _FEWEST = 12
 _SAME_SHARE = 0.3
 
@@ -39,6 +42,7 @@ class Follower:
     """The corners of one key frame and where they were seen last."""
 
     def __init__(self, key: Pyramid, *, corners: int, lowest: float) -> None:
+        self._picture = key
         self._patches = cut_patches(key, find_corners(key, corners, lowest=lowest))
         self.rewind()
 
@@ -57,31 +61,50 @@ class Follower:
         self._before = self._rays, self._rotation
         if len(self._patches) < _FEWEST:
             return Motion(share=0.0, parallax=0.0, R_frame_key=self._rotation)
-        start = self._rays
-        rays, score = follow(self._patches, frame, start, self._rotation)
+        rays, score, turned = self._search(frame, self._rays, self._rotation)
+        if float((score > _GOOD).float().mean()) < _DOUBTFUL:
+            # A turn of more than a patch's width: ask the whole picture, whatever came before.
+            guess = _turn_about_y(self._picture, frame)
+            again = self._search(frame, rotate_vectors(guess.float(), self._patches.rays), guess)
+            if int((again[1] > _GOOD).sum()) > int((score > _GOOD).sum()):
+                rays, score, turned = again
         good = score > _GOOD
-        # A quick turn throws many out of reach; what was found says how the camera turned.
-        turn = (
-            fit_rotation(start, rays, good.float()) if int(good.sum()) >= _FEWEST else torch.eye(3).double()
-        )
-        lost = ~good
-        if bool(lost.any()):
-            again = rotate_vectors(turn.float(), start)
-            second, second_score = follow(self._patches, frame, again, turn @ self._rotation)
-            better = second_score > score
-            rays = torch.where(better[:, None], second, rays)
-            score = torch.where(better, second_score, score)
-            good = score > _GOOD
-            # What is hidden now may come back: it goes along with the camera's turn.
-            rays = torch.where(good[:, None], rays, again)
-        self._rays = rays
         share = float(good.float().mean())
+        self._rays = rays
         if int(good.sum()) < _FEWEST:
-            self._rotation = turn @ self._rotation
+            self._rotation = turned
             return Motion(share=share, parallax=0.0, R_frame_key=self._rotation)
         self._rotation = fit_rotation(self._patches.rays, rays, good.float())
         moved = angles((self._patches.rays.double() @ self._rotation.T)[good], rays.double()[good])
         return Motion(share=share, parallax=float(moved.median()), R_frame_key=self._rotation)
+
+    def _search(self, frame: Pyramid, start: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Directions (N, 3) in a frame, correlations (N,), and about how it is turned from the key frame."""
+        rays, score = follow(self._patches, frame, start, rotation)
+        good = score > _GOOD
+        if bool(good.all()) or int(good.sum()) < _FEWEST:
+            return rays, score, rotation
+        # What was found says how the camera turned: the others are looked for again from there.
+        turn = fit_rotation(start, rays, good.float())
+        again = rotate_vectors(turn.float(), start)
+        second, second_score = follow(self._patches, frame, again, turn @ rotation)
+        better = second_score > score
+        rays = torch.where(better[:, None], second, rays)
+        score = torch.where(better, second_score, score)
+        # What is hidden now may come back: it goes along with the camera's turn.
+        return torch.where((score > _GOOD)[:, None], rays, again), score, turn @ rotation
+
+
+def _turn_about_y(key: Pyramid, frame: Pyramid) -> Tensor:
+    """R_frame_key (3, 3) float64 of the turn about the vertical under which two pictures agree best."""
+    first, second = key.levels[-1], frame.levels[-1]
+    height, width = first.shape
+    row = (torch.arange(height) + 0.5) * (math.pi / height)
+    weight = row.sin()[:, None]
+    spectra = [torch.fft.rfft((one - one.mean(1, keepdim=True)) * weight, dim=1) for one in (first, second)]
+    agreement = torch.fft.irfft((spectra[0] * spectra[1].conj()).sum(0), n=width)
+    # The picture of a camera that turned to the right is shifted to the left.
+    return rotation_from_yaw_pitch_roll(2 * math.pi * int(agreement.argmax()) / width).double().T
 
 
 def same_scene(first: Pyramid, second: Pyramid, *, lowest: float) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...geometry import se3_from
+from ._flow import tangents
 
 __all__ = ["Placed", "place_camera"]
 
@@ -55,7 +56,7 @@ def place_camera(
         return None
     points, rays, weight = points.double(), rays.double(), weight.double()
     rotation, centre = T_world_cam[:3, :3].double(), T_world_cam[:3, 3].double()
-    across = _tangents(rays)
+    across = tangents(rays)
     for _ in range(_ROUNDS):
         error, jacobian = _linear(points, rays, across, rotation, centre)
         scale = _scale(error)
@@ -80,12 +81,6 @@ def place_camera(
         residual=float(off[inside].median()),
         inliers=int(inside.sum()),
     )
-
-
-def _tangents(rays: Tensor) -> Tensor:
-    helper = torch.nn.functional.one_hot(rays.abs().argmin(-1), 3).to(rays)
-    first = torch.nn.functional.normalize(torch.linalg.cross(helper, rays), dim=-1)
-    return torch.stack((first, torch.linalg.cross(rays, first)), dim=1)
 
 
 def _linear(

@@ -94,6 +94,7 @@ def track_frames(
         residual = torch.full((len(T_world_cam),), math.nan)
         if moves(keys.shot):
             keys.warnings.append(_NO_PLACE)
+    steps.part(2)(1, 1)
     poses, T_world_cam = _with_length(poses, T_world_cam, settings, keys.warnings)
     return _result(keys, poses, Trajectory(T_world_cam=T_world_cam.float(), fps=fps), residual)
 
