@@ -29,6 +29,7 @@ BACKENDS: dict[str, str] = {
     "pi3x": "multiview:Pi3XBackend",
     "vggt": "multiview:VGGTBackend",
     "depth_anything_3": "multiview:DepthAnything3Backend",
+    "depth_anything_3_metric": "multiview:DepthAnything3MetricBackend",
     "dap": "dap:DAPBackend",
 }
 """Name -> "module:class" in this package; a module is imported when its backend is asked for."""

@@ -199,12 +199,15 @@ class DepthAnything3(Hub):
         unit = 1.0 if Oracle.sky else UNIT
         T_view_world[:, :3, 3] *= unit
         depth = (local[..., 2] * unit).numpy()
-        up = (rotate_vectors(T_world_view[:, None, None, :3, :3], local)[..., 1] < -1.49).numpy()
+        conf = np.full_like(depth, 1 + math.exp(2.0))
+        if Oracle.sky:  # the nested network marks it like this
+            up = (rotate_vectors(T_world_view[:, None, None, :3, :3], local)[..., 1] < -1.49).numpy()
+            depth[up], conf[up] = 3.0, 1.0
         return SimpleNamespace(
             depth=depth,
             is_metric=int(Oracle.sky),
-            sky=up if Oracle.sky else None,
-            conf=np.full_like(depth, 1 + math.exp(2.0)),
+            sky=None,
+            conf=conf,
             extrinsics=T_view_world[:, :3].numpy(),
             intrinsics=None,
         )
@@ -478,3 +481,41 @@ def test_the_real_depth_anything_3(tmp_path: Path) -> None:
     assert estimate.valid.any()
     assert not estimate.metric
     assert torch.equal(result.poses.T_world_cam, torch.eye(4)[None])
+
+
+@pytest.mark.usefixtures("packages")
+def test_the_metric_network_of_depth_anything_3(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One view at a time; depth for a focal length of 300 pixels; the sky's depth is one constant."""
+
+    def inference(self, image: list[np.ndarray], process_res: int = 504):
+        assert len(image) == 1
+        assert image[0].shape == (process_res, process_res, 3)
+        rays = perspective_rays(process_res, process_res, math.pi / 2)
+        colour = torch.from_numpy(image[0]).float() / 255  # brightness is a tenth of the distance, red is sky
+        sky = colour[..., 0] - colour[..., 1] > 0.3
+        depth = torch.where(sky, 5.0, colour[..., 1] * 10 * rays[..., 2]) * (300 / (process_res / 2))
+        return SimpleNamespace(depth=depth[None].numpy(), sky=sky[None].numpy(), extrinsics=None)
+
+    monkeypatch.setattr(DepthAnything3, "inference", inference)
+    rays = erp_rays(HEIGHT)
+    distance = 3.0 + 2.0 * rays[..., 0]
+    up = rays[..., 1] < -0.7
+    rgb = (distance / 10).expand(3, HEIGHT, 2 * HEIGHT).clone()
+    rgb[0] = torch.where(up, 1.0, rgb[0])
+    made = get_backend("depth_anything_3_metric", weights=weights, device="cpu", view_size=42, sky="far")
+    estimate = made.estimate(rgb)
+    assert estimate.metric
+    edge = (rays[..., 1] + 0.7).abs() < 0.12
+    assert torch.equal(estimate.valid[~edge], ~up[~edge])
+    assert (estimate.sky[up & ~edge] >= 0.5).all()
+    ratio = (estimate.distance / distance).log()[estimate.valid & ~edge].abs()
+    assert ratio.median() < 0.005
+    assert ratio.quantile(0.99) < 0.03
+    other = DepthAnything3.inference
+
+    def with_poses(self, image: list[np.ndarray], process_res: int = 504):
+        return SimpleNamespace(**vars(other(self, image, process_res=process_res)) | {"extrinsics": 1})
+
+    monkeypatch.setattr(DepthAnything3, "inference", with_poses)
+    with pytest.raises(InputError, match="not the metric ones"):
+        made.estimate(rgb)

@@ -10,13 +10,16 @@ from ._backend import (
     VGGTBackend,
     release_multiview_network,
 )
+from ._metric import DA3_METRIC_MODEL, DepthAnything3MetricBackend
 from ._models import MULTIVIEW_MODELS, MultiViewModel
 from ._rig import RigFit, fit_rig
 from ._types import MultiViewResult, ViewPredictions
 
 __all__ = [
+    "DA3_METRIC_MODEL",
     "MULTIVIEW_MODELS",
     "DepthAnything3Backend",
+    "DepthAnything3MetricBackend",
     "MultiViewBackend",
     "MultiViewModel",
     "MultiViewResult",

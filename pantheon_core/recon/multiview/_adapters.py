@@ -10,7 +10,8 @@ VGGT: `VGGT()(images)` gives `pose_enc` (1, N, 9), which its `pose_encoding_to_e
 matrices world to camera, `depth` (1, N, H, W, 1) along the axis and `depth_conf` (1, N, H, W) = 1 + exp(x).
 Depth Anything 3: `inference([arrays (H, W, 3) uint8], process_res=)` gives an object with `depth` (N, H, W)
 along the axis, `conf` = 1 + exp(x) or None, `extrinsics` (N, 3 or 4, 4) world to camera, `sky` (N, H, W) or
-None, `is_metric`.
+None, `is_metric`. The nested weights give no `sky`: where there is some, `conf` is 1 and the depth one
+constant.
 
 Source: github.com/yyfz/Pi3 pi3/models/pi3.py and pi3x.py; github.com/facebookresearch/vggt
 vggt/models/vggt.py and utils/pose_enc.py; github.com/ByteDance-Seed/Depth-Anything-3
@@ -116,17 +117,15 @@ def _depth_anything_3(net: Any, views: Views, device: torch.device) -> ViewPredi
             "weights: these of Depth Anything 3 give no camera poses (mono and metric do not); choose base, "
             "small, large, giant or nested"
         )
-    sky = None if answer.sky is None else _to_size(torch.from_numpy(np.asarray(answer.sky)).float(), size)
-    depth = _to_size(torch.from_numpy(np.asarray(answer.depth)).float(), size)
-    confidence = (
-        torch.ones_like(depth)
-        if answer.conf is None
-        else _above_one(_to_size(torch.from_numpy(np.asarray(answer.conf)).float(), size))
-    )
+    depth = _to_size(answer.depth, size)
+    conf = None if answer.conf is None else _to_size(answer.conf, size)
+    sky = None if answer.sky is None else _to_size(answer.sky, size)
+    if sky is None and conf is not None and answer.is_metric:
+        sky = _flat_sky(depth, conf)
     return ViewPredictions(
         T_world_view=_inverse(torch.from_numpy(np.asarray(answer.extrinsics)).float()),
         distance=_along_rays(depth, views.fov_x),
-        confidence=confidence,
+        confidence=torch.ones_like(depth) if conf is None else _above_one(conf),
         sky=sky,
         metric=bool(answer.is_metric),
     )
@@ -156,6 +155,14 @@ def _above_one(confidence: Tensor) -> Tensor:
     return 1 - 1 / confidence.clamp(min=1)
 
 
+def _flat_sky(depth: Tensor, conf: Tensor) -> Tensor:
+    """(V, h, w) 0 or 1: where the confidence is the lowest there is, and the depth one constant."""
+    lowest = conf <= 1
+    if not bool(lowest.any()) or float(depth[lowest].max()) != float(depth[lowest].min()):
+        return torch.zeros_like(depth)
+    return lowest.float()
+
+
 def _along_rays(depth: Tensor, fov_x: float) -> Tensor:
     """Distances from z-depths; the views' true angle counts, not the network's guess of it."""
     return depth / perspective_rays(depth.shape[-2], depth.shape[-1], fov_x)[..., 2]
@@ -168,7 +175,8 @@ def _inverse(extrinsics: Tensor) -> Tensor:
     return se3_inverse(T_view_world)
 
 
-def _to_size(values: Tensor, size: int) -> Tensor:
+def _to_size(array: np.ndarray, size: int) -> Tensor:
+    values = torch.from_numpy(np.asarray(array)).float()
     if values.shape[-1] == size and values.shape[-2] == size:
         return values
     return F.interpolate(values[:, None], (size, size), mode="nearest-exact")[:, 0]

@@ -117,7 +117,13 @@ class MultiViewBackend:
             check_erp(f"panoramas[{index}]", rgb)
         total = len(panoramas) + 2
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        folder = find_weights(self.model, self.weights, self.size, download=self.download)
+        folder = find_weights(
+            self.model,
+            self.weights,
+            self.size,
+            download=self.download,
+            needs_config=self.model.needs_config,
+        )
         net = load_network(self.name, folder, device)
         pictures = [rgb.detach().cpu().float().clamp(0, 1) for rgb in panoramas]
         views = self._views(pictures)

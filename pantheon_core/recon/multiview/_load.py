@@ -12,12 +12,20 @@ import torch
 
 from ...errors import BackendUnavailableError, InputError
 from .._weights import hub_folder
+from ..transformers_depth import DepthModel
 from ._models import MULTIVIEW_MODELS, MultiViewModel
 
 __all__ = ["find_weights", "load_network"]
 
 
-def find_weights(model: MultiViewModel, weights: Path | str | None, size: str, *, download: bool) -> Path:
+def find_weights(
+    model: MultiViewModel | DepthModel,
+    weights: Path | str | None,
+    size: str,
+    *,
+    download: bool,
+    needs_config: bool,
+) -> Path:
     """The folder with model.safetensors.
 
     Args:
@@ -25,6 +33,7 @@ def find_weights(model: MultiViewModel, weights: Path | str | None, size: str, *
         weights: that folder, or the file in it; None for the published weights.
         size: key of the model's variants, "" for the first.
         download: allowed.
+        needs_config: the folder must hold config.json too.
 
     Raises:
         InputError: an unknown size.
@@ -33,7 +42,7 @@ def find_weights(model: MultiViewModel, weights: Path | str | None, size: str, *
     if size and size not in model.variants:
         raise InputError(f"size: expected one of {', '.join(model.variants)}, got {size!r}")
     variant = model.variants[size or next(iter(model.variants))]
-    files = "config.json and model.safetensors" if model.needs_config else "model.safetensors"
+    files = "config.json and model.safetensors" if needs_config else "model.safetensors"
     how = (
         f"Give as weights a folder with {files} of https://huggingface.co/{variant.hub}, or allow the "
         f"download (download=True, about {variant.gigabytes:.1f} GB, licence: {variant.licence})."
@@ -43,9 +52,7 @@ def find_weights(model: MultiViewModel, weights: Path | str | None, size: str, *
     else:
         folder = Path(weights).expanduser()
         folder = folder.parent if folder.is_file() else folder
-    complete = any(folder.glob("*.safetensors")) and (
-        not model.needs_config or (folder / "config.json").is_file()
-    )
+    complete = any(folder.glob("*.safetensors")) and (not needs_config or (folder / "config.json").is_file())
     if not complete:
         raise BackendUnavailableError(f"weights: {folder} does not hold {files}. {how}")
     return folder
