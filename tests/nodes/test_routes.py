@@ -248,8 +248,9 @@ def test_cloud_is_thinned_out_evenly_and_always_the_same(service, built):
     assert header == {"count": len(positions), "total": len(built.cache.points), "metric": built.cache.metric}
     assert 500 < len(positions) == len(colors) <= 2000
     assert (colors[:, 3] == 255).all()
-    distance = torch.cdist(torch.from_numpy(positions.copy()), built.cache.points).amin(1)
-    assert float(distance.max()) < 0.3
+    # A point is the middle of a cell of about five degrees and five percent of the distance.
+    distance = torch.cdist(torch.from_numpy(positions.copy()), built.cache.points).amin(1).numpy()
+    assert (distance / np.linalg.norm(positions, axis=1)).max() < 0.13
     # Every direction keeps its share.
     octant = (positions > 0) @ [1, 2, 4]
     assert np.bincount(octant, minlength=8).min() > 50
