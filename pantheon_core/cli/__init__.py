@@ -10,12 +10,12 @@ from contextlib import ExitStack
 
 from .. import __version__
 from ..errors import InputError, InterruptedByUser, MediaError, PantheonError
-from . import cache, generate, import_scene, lora, scaffold, shards, train, video_in
+from . import cache, generate, import_scene, lora, poses, scaffold, shards, train, video_in
 from ._console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, bars, say
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_USAGE", "VERBS", "main"]
 
-VERBS = (generate, scaffold, cache, video_in, import_scene, train, shards, lora)
+VERBS = (generate, scaffold, poses, cache, video_in, import_scene, train, shards, lora)
 """The verbs in the order of the help; each module has `add(verbs, common)`, which makes its parser."""
 
 

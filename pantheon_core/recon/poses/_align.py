@@ -15,7 +15,14 @@ from ...geometry import rays_to_erp_pixels, se3_inverse, transform_points
 from .._types import DistanceEstimate
 from ._types import PanoramaPoses
 
-__all__ = ["Alignment", "align_estimates", "apply_alignment", "distances_at_points", "fit_alignment"]
+__all__ = [
+    "Alignment",
+    "align_estimates",
+    "apply_alignment",
+    "distances_at_points",
+    "fit_alignment",
+    "scale_poses",
+]
 
 MIN_RATIO_POINTS = 8
 _MIN_AFFINE_POINTS = 60
@@ -140,16 +147,16 @@ def align_estimates(
 ) -> tuple[list[DistanceEstimate | None], PanoramaPoses, tuple[Alignment, ...], tuple[str, ...]]:
     """Bring all panoramas' distances to one scale, and the scene to metres where the distances know them.
 
-    Where every estimate is metric and the poses are not, the poses take the scale that most points of most
-    panoramas agree on: the median over panoramas of their median ratio. Then each panorama's distances are
-    fitted to the shared points.
+    Poses that are not metric take the unit of the distances, as most points of most panoramas have it: the
+    median over panoramas of their median ratio; metres, where every estimate is metric. Then each panorama's
+    distances are fitted to the shared points.
 
     Args:
         estimates: P, one per panorama; None for those that are left out.
         poses: of the same P panoramas.
 
     Returns:
-        the corrected estimates, the poses (scaled to metres if so), one alignment per estimate, and
+        the corrected estimates, the poses in the unit that was chosen, one alignment per estimate, and
         warnings.
 
     Raises:
@@ -161,7 +168,7 @@ def align_estimates(
     if any(one is not None and not poses.registered[index] for index, one in enumerate(estimates)):
         raise InputError("estimates: expected None for panoramas that are not registered")
     warnings: list[str] = []
-    poses = _to_metres(estimates, poses, warnings)
+    poses = _to_their_unit(estimates, poses, warnings)
     known = {index: one for index, one in enumerate(estimates) if one is not None}
     alignments = _borrowed(
         [fit_alignment(*distances_at_points(poses, i, one), panorama=i) for i, one in known.items()]
@@ -184,11 +191,24 @@ def _borrowed(alignments: list[Alignment]) -> list[Alignment]:
     return [replace(one, kind="borrowed", gain=middle) if one.kind == "none" else one for one in alignments]
 
 
-def _to_metres(
+def scale_poses(poses: PanoramaPoses, factor: float, *, metric: bool) -> PanoramaPoses:
+    """The same scene in another unit: places and points times `factor`.
+
+    Raises:
+        InputError: the factor is not a finite number above 0.
+    """
+    if not 0 < factor < math.inf:
+        raise InputError(f"factor: expected a finite number above 0, got {factor:g}")
+    motion = poses.T_world_cam.clone()
+    motion[:, :3, 3] *= factor
+    return replace(poses, T_world_cam=motion, points=poses.points * factor, metric=metric)
+
+
+def _to_their_unit(
     estimates: Sequence[DistanceEstimate | None], poses: PanoramaPoses, warnings: list[str]
 ) -> PanoramaPoses:
     known = [(index, one) for index, one in enumerate(estimates) if one is not None]
-    if poses.metric or not known or not all(one.metric for _, one in known):
+    if poses.metric or not known:
         return poses
     logs = []
     for index, estimate in known:
@@ -198,17 +218,15 @@ def _to_metres(
     if not logs:
         warnings.append("no panorama shares enough points to bring the scene to metres: its unit is unknown")
         return poses
-    spread = torch.tensor(logs)
-    middle = float(spread.quantile(0.5))
-    off = float((spread - middle).abs().max())
-    if off > math.log(1.25):
+    ratios = torch.tensor(logs)
+    middle = float(ratios.quantile(0.5))
+    metric = all(one.metric for _, one in known)
+    off = float((ratios - middle).abs().max())
+    if metric and off > math.log(1.25):
         warnings.append(
             f"the panoramas' own metres differ by up to {100 * math.expm1(off):.0f} %; the median was taken"
         )
-    scale = math.exp(middle)
-    motion = poses.T_world_cam.clone()
-    motion[:, :3, 3] *= scale
-    return replace(poses, T_world_cam=motion, points=poses.points * scale, metric=True)
+    return scale_poses(poses, math.exp(middle), metric=metric)
 
 
 def _one_kind(
@@ -225,7 +243,14 @@ def _one_kind(
 
 
 def _ratio(dense: Tensor, sparse: Tensor) -> float:
-    return float((dense / sparse).log().quantile(0.5).exp())
+    """The median ratio, moved to the middle of the values around it, as outliers lie to one side."""
+    logs = (dense / sparse).log()
+    middle = logs.quantile(0.5)
+    for _ in range(10):
+        off = logs - middle
+        weight = 1 / (1 + (off / (2 * 1.4826 * off.abs().quantile(0.5) + 1e-9)) ** 2)
+        middle = (weight * logs).sum() / weight.sum()
+    return float(middle.exp())
 
 
 def _log_errors(found: Tensor, true: Tensor) -> Tensor:

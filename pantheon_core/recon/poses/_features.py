@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ from ...geometry import (
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SphereFeatures", "find_features", "load_pycolmap"]
+__all__ = ["SphereFeatures", "find_features", "load_pycolmap", "quiet"]
 
 _FOV = math.radians(76)
 _GRAY = (0.299, 0.587, 0.114)
@@ -62,6 +64,17 @@ def load_pycolmap() -> ModuleType:
     return pycolmap
 
 
+@contextmanager
+def quiet(pycolmap: ModuleType) -> Iterator[None]:
+    """Its log goes to the error stream at every step; what matters is in the report."""
+    before = pycolmap.logging.minloglevel
+    pycolmap.logging.minloglevel = 3
+    try:
+        yield
+    finally:
+        pycolmap.logging.minloglevel = before
+
+
 def feature_views() -> Tensor:
     """(14, 3, 3) rotations of the views, panorama camera from view camera: faces and corners of a cube."""
     quarter = math.pi / 2
@@ -92,7 +105,8 @@ def find_features(rgb: Tensor, valid: Tensor | None = None, *, most: int = 8192)
     gray = (rgb.cpu().float() * torch.tensor(_GRAY)[:, None, None]).sum(0, keepdim=True)
     views = feature_views()
     options = pycolmap.FeatureExtractionOptions(num_threads=1, use_gpu=False)
-    sift = pycolmap.Sift(options, device=pycolmap.Device.cpu)
+    with quiet(pycolmap):
+        sift = pycolmap.Sift(options, device=pycolmap.Device.cpu)
     focal = size / 2 / math.tan(_FOV / 2)
     rays, descriptors, scales = [], [], []
     for index, rotation in enumerate(views):

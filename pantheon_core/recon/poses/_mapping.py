@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +12,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from ._features import SphereFeatures, load_pycolmap
+from ._features import SphereFeatures, load_pycolmap, quiet
 from ._pairs import sphere_camera, to_pixels
 
 __all__ = ["SparseScene", "map_scene"]
@@ -60,7 +59,7 @@ def map_scene(
         seed: of the random samples.
     """
     pycolmap = load_pycolmap()
-    with tempfile.TemporaryDirectory(prefix="pantheon360-sfm-") as folder, _quiet(pycolmap):
+    with tempfile.TemporaryDirectory(prefix="pantheon360-sfm-") as folder, quiet(pycolmap):
         database = Path(folder) / "database.db"
         _write_database(pycolmap, database, features, matches, height)
         models = pycolmap.incremental_mapping(database, folder, folder, _options(pycolmap, seed))
@@ -74,17 +73,6 @@ def map_scene(
 def _rank(model) -> tuple[int, int]:
     """The most panoramas; of equal groups the one with the earliest."""
     return model.num_reg_frames(), -min(int(image.name) for image in model.images.values() if image.has_pose)
-
-
-@contextmanager
-def _quiet(pycolmap: ModuleType) -> Iterator[None]:
-    """Its log goes to the error stream at every step; what matters is in the report."""
-    before = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = 3
-    try:
-        yield
-    finally:
-        pycolmap.logging.minloglevel = before
 
 
 def _options(pycolmap: ModuleType, seed: int):

@@ -20,7 +20,7 @@ from ._align import Alignment, align_estimates
 from ._types import PanoramaPoses
 from ._words import listed, names_of
 
-__all__ = ["SceneReport", "reconstruct_scene"]
+__all__ = ["SceneReport", "align_scene", "reconstruct_scene"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -44,10 +44,10 @@ class SceneReport:
     def lines(self) -> tuple[str, ...]:
         """The report in words, a line each."""
         placed = int(self.poses.registered.sum())
-        unit = "metres" if self.poses.metric else "a unit of their own"
+        unit = "metres" if self.poses.metric else "a unit that is not known to be a metre"
         out = [
-            f"{placed} of {len(self.names)} panoramas placed ({self.poses.method}), distances in {unit}, "
-            f"{len(self.poses.points)} shared points"
+            f"{placed} of {len(self.names)} panoramas placed ({self.poses.method}), distances in "
+            f"{unit}, {len(self.poses.points)} shared points"
         ]
         for one in self.alignments:
             if one.kind in ("ratio", "affine"):
@@ -119,17 +119,40 @@ def reconstruct_scene(
         found[index] = _estimate(panoramas[index], known, backend, mask, names[index])
         if progress:
             progress(done + 1, len(used))
-    aligned, poses, alignments, warnings = align_estimates(found, poses)
+    aligned, report = align_scene(found, poses, names=names)
+    return _merged(panoramas, aligned, report.poses, backend, settings), report
+
+
+def align_scene(
+    estimates: Sequence[DistanceEstimate | None],
+    poses: PanoramaPoses,
+    *,
+    names: Sequence[str] | None = None,
+) -> tuple[list[DistanceEstimate | None], SceneReport]:
+    """Bring distances to one scale with the poses, and compare the panoramas; see `reconstruct_scene`.
+
+    Args:
+        estimates: P, one per panorama; None for those without a place.
+        poses: of the P panoramas.
+        names: for messages.
+
+    Returns:
+        The corrected distances, and the report with the poses in the unit that was chosen.
+
+    Raises:
+        InputError: numbers that do not fit.
+    """
+    count = len(poses.T_world_cam)
+    names = names_of(count, names)
+    aligned, poses, alignments, warnings = align_estimates(estimates, poses)
     agreements = compare_panoramas(aligned, poses.T_world_cam)
-    cache = _merged(panoramas, aligned, poses, backend, settings)
-    left_out = [names[index] for index in range(count) if index not in used]
+    left_out = [names[index] for index in range(count) if not poses.registered[index]]
     told = [*poses.warnings, *warnings, *say_disagreement(agreements, count, names)]
     if left_out:
         told.append(f"left out: {listed(left_out)}")
-    report = SceneReport(
+    return aligned, SceneReport(
         names=names, poses=poses, alignments=alignments, agreements=agreements, warnings=tuple(told)
     )
-    return cache, report
 
 
 def _estimate(

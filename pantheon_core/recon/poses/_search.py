@@ -110,7 +110,7 @@ def consistent_scene(search: Search) -> SparseScene:
     best_score = _score(search, best)
     current, forced = best, []
     for _ in range(_SEARCHES):
-        open_ones = [key for key in contradictions(search, current) if key not in forced]
+        open_ones = [key for key in _unsolved(search, current) if key not in forced]
         if not open_ones:
             break
         forced.append(max(open_ones, key=lambda key: search.pairs[key].spread))
@@ -182,6 +182,16 @@ def contradictions(search: Search, scene: SparseScene) -> list[tuple[int, int]]:
         for key, pair in search.pairs.items()
         if pair.spread >= _STRONG and says_otherwise(search, key, _relative(scene, *key))
     ]
+
+
+def _unsolved(search: Search, scene: SparseScene) -> list[tuple[int, int]]:
+    """Contradictions, and strong pairs with a panorama that found no place."""
+    lost = [
+        key
+        for key, pair in search.pairs.items()
+        if pair.spread >= _STRONG and pair.direction is not None and _relative(scene, *key) is None
+    ]
+    return contradictions(search, scene) + lost
 
 
 def says_otherwise(search: Search, key: tuple[int, int], motion: tuple[Tensor, Tensor] | None) -> bool:

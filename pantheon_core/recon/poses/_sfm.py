@@ -75,6 +75,10 @@ def _solve(search: Search, panoramas: Sequence[Tensor], names: Sequence[str]) ->
     contradicted = [(kept[i], kept[j]) for i, j in contradictions(inner, sparse)]
     sparse = _spread_out(sparse, kept, len(panoramas))
     poses, registered = sparse.T_world_cam.clone(), sparse.registered.clone()
+    if twins and not bool(registered.any()):
+        # Nothing is measured, but some share a place: the largest such group is the world.
+        groups = [other for other, _ in twins.values()]
+        registered[max(groups, key=lambda one: (groups.count(one), -one))] = True
     for index, (other, rotation) in twins.items():
         if registered[other]:
             poses[index] = poses[other]
@@ -195,7 +199,7 @@ def _warnings(
     weak = [
         names[index]
         for index in range(len(names))
-        if registered[index]
+        if sparse.registered[index]
         and index not in twins
         and places > 1
         and int((sparse.observation_panorama == index).sum()) < _FEW_POINTS
