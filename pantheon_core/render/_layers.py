@@ -45,7 +45,9 @@ def blend_layers(layers: list[Layer], parts: tuple[Part, ...], position: Tensor)
     seen = covered.any(0) & (nearest <= back)
     far = torch.stack([part.center.to(position) - position for part in parts]).norm(dim=-1)
     close = 1 / (far / far.max().clamp_min(1e-6)).clamp_min(1e-3).square()
-    weight = torch.where(covered & (t <= nearest * (1 + BLEND_DEPTH)), close[:, None], 0.0)
+    # Full weight up to half the way, then less and less: a surface that drifts apart fades, it does not pop.
+    agree = ((1 + BLEND_DEPTH - t / nearest.clamp_min(1e-12)) / (0.5 * BLEND_DEPTH)).clamp(0, 1)
+    weight = torch.where(covered, agree * close[:, None], 0.0)
     part_of = (weight / weight.sum(0).clamp_min(1e-12)) * seen
     best = weight.argmax(0, keepdim=True)
     return Layer(
