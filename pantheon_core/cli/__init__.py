@@ -15,7 +15,7 @@ from ._console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, bars, 
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_USAGE", "VERBS", "main"]
 
-VERBS = (generate, scaffold, poses, cache, video_in, import_scene, train, shards, lora)
+VERBS = (generate, scaffold, cache, poses, video_in, import_scene, train, shards, lora)
 """The verbs in the order of the help; each module has `add(verbs, common)`, which makes its parser."""
 
 
