@@ -1,8 +1,8 @@
 """Backend "depth_anything_3_metric": Depth Anything 3's metric network, one view at a time.
 
 What is relied on besides `_adapters`: the output of the metric weights times the focal length in pixels over
-300 is the z-depth in metres, for the picture size that the network saw; `sky` (N, H, W) is true where there is
-sky, and the depth there, and at its rim, is one constant.
+300 is the z-depth in metres, for the picture size that the network saw; `sky` (N, H, W) is true where there
+is sky, and the depth there, and at its rim, is one constant.
 
 Source: github.com/ByteDance-Seed/Depth-Anything-3, README.md and src/depth_anything_3/utils/alignment.py.
 """
