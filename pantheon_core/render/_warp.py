@@ -129,6 +129,7 @@ class WarpRenderer:
         self._points = wp.from_torch(scene.points, dtype=wp.vec3)
         self._colors, self._anchor = wp.from_torch(_packed(scene.colors)), wp.from_torch(scene.anchor)
         self._parts = [_Arrays(wp, part) for part in scene.parts]
+        self._centers = [part.center.cpu() for part in scene.parts]  # here, so that no frame waits for them
         if scene.sky_rgb is not None and scene.sky_mask is not None:
             layer = torch.cat((scene.sky_rgb, scene.sky_mask[None].float())).permute(1, 2, 0).contiguous()
             self._sky = wp.from_torch(layer, dtype=wp.vec4)
@@ -173,7 +174,7 @@ class WarpRenderer:
     def _paint(self, rays: _Rays, vertices: list[Any], pose: Tensor) -> Layer:
         """All parts and the sky, at one set of samples."""
         wp, scene = self._wp, self._scene
-        sources = [(part.center.cpu() - pose[:3, 3]) @ pose[:3, :3] for part in scene.parts]
+        sources = [(center - pose[:3, 3]) @ pose[:3, :3] for center in self._centers]
         layers = [
             self._layer(part, rays, vertices, wp.vec3(*source.tolist()))
             for part, source in zip(self._parts, sources, strict=True)

@@ -93,6 +93,18 @@ def want_color(a: wp.array(dtype=wp.int32), i: wp.int32):
     ...
 
 
+@wp.func_native("""
+#if defined(__CUDA_ARCH__)
+return false;
+#else
+return true;
+#endif
+""")
+def one_by_one() -> bool:
+    """True on the CPU, where a pixel is coloured after the one before."""
+    ...
+
+
 @wp.func
 def look_ahead(
     i: wp.int32,
@@ -144,7 +156,8 @@ def surface(
     key = keys[i]
     if key == EMPTY:
         return
-    look_ahead(i, keys, corners, bend, cam, colors)
+    if one_by_one():
+        look_ahead(i, keys, corners, bend, cam, colors)
     d = direction(columns[where[i] & 65535], rows[where[i] >> 16])
     f = wp.int32(key & wp.int64(0xFFFFFFFF))
     k = f & 1
