@@ -40,6 +40,7 @@ export class Dialog {
     addStyle();
     this.canvas = make("canvas");
     this.timer = 0;
+    this.pending = 0;
     this.build();
     document.body.append(this.dialog);
     this.dialog.showModal();
@@ -54,7 +55,7 @@ export class Dialog {
     this.input = listen(this);
     this.editor.stage.onDrawn = () => this.drawn();
     for (const name of /** @type {const} */ (["path", "commit", "selection", "view", "options", "cache"])) {
-      this.editor.on(name, () => this.refresh());
+      this.editor.on(name, () => this.refreshSoon());
     }
     this.editor.on("playhead", () => this.refreshHint());
     this.startScrub(locale);
@@ -220,6 +221,14 @@ export class Dialog {
     this.element.append(this.help);
   }
 
+  /** Once per frame of the screen, however much has changed. */
+  refreshSoon() {
+    this.pending ||= requestAnimationFrame(() => {
+      this.pending = 0;
+      this.refresh();
+    });
+  }
+
   /** Bring every control into line with the editor. */
   refresh() {
     if (this.closed) return;
@@ -284,6 +293,7 @@ export class Dialog {
     this.closed = true;
     if (current === this) current = null;
     clearTimeout(this.timer);
+    cancelAnimationFrame(this.pending);
     this.input.stop();
     this.resize.disconnect();
     getPainter()?.watchers.delete(this.onContext);

@@ -5,10 +5,10 @@ import { make, rename } from "../viewer-1/dom.mjs";
 import { RAD, fromAngles, toAngles } from "./math.mjs";
 import { exportPath, formats, importPath } from "./files.mjs";
 import { button } from "./icons.mjs";
-import { lengthOf } from "./path.mjs";
 import { PRESETS } from "./presets.mjs";
 import * as edits from "./state.mjs";
 import { text } from "./strings.mjs";
+import { summaryOf } from "./summary.mjs";
 
 const POSITION = ["x", "y", "z"];
 const ANGLES = ["yaw", "pitch", "roll"];
@@ -225,12 +225,4 @@ export class Fields {
     });
     return item;
   }
-}
-
-/** One line about a path. */
-export function summaryOf(path, positions) {
-  const frames = path.frames;
-  if (path.keyframes.length === 1) return text("summaryOne", { frames });
-  const seconds = (frames / path.fps).toFixed(1);
-  return text("summary", { keys: path.keyframes.length, frames, seconds, metres: lengthOf(positions).toFixed(2) });
 }

@@ -65,12 +65,17 @@ function spacingOf(keys) {
   return sum > 1e-6 ? sum / (keys.length - 1) : Infinity;
 }
 
+/** A broader, fainter line below a line, to be seen over anything. */
+const haloOf = (pen, rgb) => ({ rgb, alpha: 0.4, width: (pen.width ?? 1.5) + 2.2 });
+
 /** A pyramid that opens where the camera looks, with a mark on its upper side. */
-function drawFrustum(sketch, { position, quaternion_wxyz }, size, pen) {
+function drawFrustum(sketch, { position, quaternion_wxyz }, size, pen, halo) {
   const place = (corner) => add(position, rotate(quaternion_wxyz, scale(corner, size)));
   const corners = FRUSTUM.map(place);
-  for (const corner of corners) sketch.line(position, corner, pen);
-  sketch.polyline([...corners, corners[0]], pen);
+  for (const one of [haloOf(pen, halo), pen]) {
+    for (const corner of corners) sketch.line(position, corner, one);
+    sketch.polyline([...corners, corners[0]], one);
+  }
   const up = [place([-0.55, -0.7, 1.1]), place([0, -1.25, 1.1]), place([0.55, -0.7, 1.1])];
   sketch.triangle(up[0], up[1], up[2], pen);
   for (const [a, b, c] of TRIANGLES) {
@@ -87,7 +92,9 @@ function drawFrustum(sketch, { position, quaternion_wxyz }, size, pen) {
 export function drawPath({ path, curve, frames, selected, hovered, playhead, view, colours, signs }) {
   const sketch = new Sketch();
   if (!path) return sketch;
-  sketch.polyline(curve, { rgb: colours.accent, width: 2.5 });
+  const line = { rgb: colours.accent, width: 2.5 };
+  sketch.polyline(curve, haloOf(line, colours.halo));
+  sketch.polyline(curve, line);
   for (const at of frames) sketch.dot(at, { rgb: mix(colours.accent, colours.text, 0.65) });
   if (view.mode === "camera") return sketch;
   const spacing = spacingOf(path.keyframes);
@@ -96,9 +103,10 @@ export function drawPath({ path, curve, frames, selected, hovered, playhead, vie
     if (path.loop && i === path.keyframes.length - 1) return; // it lies on the first
     const lit = i === selected || (path.loop && i === 0 && selected === path.keyframes.length - 1);
     const rgb = lit ? colours.selected : i === hovered ? colours.text : colours.key;
-    drawFrustum(sketch, key, sizeAt(key.position), { rgb, width: lit ? 2 : 1.4 });
+    drawFrustum(sketch, key, sizeAt(key.position), { rgb, width: lit ? 2 : 1.4 }, colours.halo);
   });
-  if (playhead) drawFrustum(sketch, playhead, 0.9 * sizeAt(playhead.position), { rgb: colours.play, width: 1.6 });
+  if (!playhead) return sketch;
+  drawFrustum(sketch, playhead, 0.9 * sizeAt(playhead.position), { rgb: colours.play, width: 1.6 }, colours.halo);
   return sketch;
 }
 

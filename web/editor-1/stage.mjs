@@ -221,6 +221,7 @@ export function colours(element) {
     selected: [1, 0.72, 0.2],
     play: light ? [0.8, 0.1, 0.45] : [1, 0.42, 0.66],
     anchor: light ? [0.1, 0.55, 0.3] : [0.4, 0.85, 0.55],
+    halo: light ? [1, 1, 1] : [0, 0, 0],
     bright: light ? [0.1, 0.1, 0.1] : [1, 1, 1],
   };
 }

@@ -10,13 +10,15 @@ import { openPhoto, openScene } from "./scenes.mjs";
 import { Stage } from "./stage.mjs";
 import { text, useLocale } from "./strings.mjs";
 import { addStyle } from "./style.mjs";
-import { summaryOf } from "./fields.mjs";
+import { summaryOf } from "./summary.mjs";
 import { View } from "./view.mjs";
-import { nodeGone, openDialog, outputsChanged } from "./dialog.mjs";
 
 const BUDGET = 60_000;
 const WATCH_MS = 300;
 const WATCHED = ["path", "frames", "fps", "distance", "angle_deg", "radius", "easing", "keyframes", "spline", "constant_speed"];
+
+/** The large editor: imported when it is opened for the first time. @type {any} */
+let large = null;
 
 /** How overviews were turned, by node. @type {Map<string, object>} */
 const remembered = new Map();
@@ -140,7 +142,7 @@ export class Surface {
       this.photoUrl = url;
     }
     this.refresh();
-    outputsChanged();
+    large?.outputsChanged();
   }
 
   refresh() {
@@ -179,11 +181,11 @@ export class Surface {
     this.note.replaceChildren(icon(bad ? "warning" : "path"), make("p", { text: sentence }));
   }
 
-  open() {
+  async open() {
     if (this.edit.disabled || !getPainter()) return;
     this.stopPlaying();
-    this.dialog = openDialog(new PathNode(this.node.node, this.host), this.host.locale);
-    this.dialog.dialog.addEventListener("close", () => this.watch());
+    large ??= await import("./dialog.mjs");
+    if (!this.disposed) large.openDialog(new PathNode(this.node.node, this.host), this.host.locale);
   }
 
   togglePlay() {
@@ -239,6 +241,6 @@ export class Surface {
     this.unbuild();
     this.scene?.release(this.onScene);
     this.photo?.release(this.onScene);
-    nodeGone(this.node.locator);
+    large?.nodeGone(this.node.locator);
   }
 }
