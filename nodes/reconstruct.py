@@ -70,10 +70,10 @@ class Build3DCache(io.ComfyNode):
                     options=[AUTO, *ESTIMATORS, GIVEN],
                     default=AUTO,
                     tooltip="Where the depth comes from. Auto takes the depth that is connected or that "
-                    "came with the panorama, and else estimates it with the bundled network. The others need "
-                    "weights, see below; indoor, outdoor, metric, Depth Pro, ZoeDepth, MoGe, DAP and Pi3X are "
-                    "in metres. Pi3, Pi3X, VGGT and Depth Anything 3 see all panoramas at once and also find "
-                    "where they were taken.",
+                    "came with the panorama, and else estimates it with the bundled network. The others "
+                    "need weights, see below; indoor, outdoor, metric, Depth Pro, ZoeDepth, MoGe, DAP and "
+                    "Pi3X are in metres. Pi3, Pi3X, VGGT and Depth Anything 3 see all panoramas at once and "
+                    "also find where they were taken.",
                 ),
                 io.Float.Input(
                     "scale",
