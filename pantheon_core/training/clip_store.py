@@ -211,7 +211,7 @@ def _tar_entries(path: Path) -> list[ClipEntry]:
     try:
         with tarfile.open(path, "r:") as tar:
             files = [
-                (Path(info.name).name, Member(path=path, offset=info.offset_data, size=info.size))
+                (info.name, Member(path=path, offset=info.offset_data, size=info.size))
                 for info in tar
                 if info.isfile()
             ]
@@ -225,8 +225,10 @@ def _tar_entries(path: Path) -> list[ClipEntry]:
 def _grouped(files: list[tuple[str, Member]]) -> list[ClipEntry]:
     """Clips out of files, by the part of the name before the first dot; others are left out."""
     entries: dict[str, ClipEntry] = {}
-    for filename, member in files:
-        name, dot, suffix = filename.partition(".")
-        if name and dot:
+    for path, member in files:
+        place, slash, filename = path.removeprefix("./").rpartition("/")
+        stem, dot, suffix = filename.partition(".")
+        if stem and dot:
+            name = place + slash + stem
             entries.setdefault(name, ClipEntry(name=name)).members[suffix.lower()] = member
     return [entry for entry in entries.values() if "poses.npy" in entry.members]

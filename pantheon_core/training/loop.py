@@ -118,7 +118,11 @@ class _Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         self.log: RunLog | None = None
-        runtime.wait()
+        if runtime.average({"step": float(self.step)})["step"] != self.step:
+            raise InputError(
+                f"config: output: the processes found different checkpoints in {self.folder}; give all "
+                "machines the same folder, or copies of the same checkpoint.pt"
+            )
         if runtime.is_main:
             with replacing(self.folder / "config.json") as partial:
                 where = {"processes": runtime.world, "device": str(runtime.device)}

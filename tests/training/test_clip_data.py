@@ -55,6 +55,15 @@ def test_packing_again_gives_the_same_bytes(clip_folder, shards, tmp_path):
         assert tar.getnames()[0].startswith("clip0.")
 
 
+def test_shards_of_other_programs_may_have_folders(clip_folder, tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for path in sorted(clip_folder.iterdir()):
+            for place in ("./one", "./two"):
+                tar.add(path, f"{place}/{path.name}")
+    names = {open_store(tmp_path).in_order(number).name for number in range(6)}
+    assert names == {f"{place}/clip{number}" for place in ("one", "two") for number in range(3)}
+
+
 def test_every_epoch_has_every_clip_once_in_another_order(shards):
     store = open_store(shards)
     epochs = [[store.at(3 * epoch + i, seed=5).name for i in range(3)] for epoch in range(8)]

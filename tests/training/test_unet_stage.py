@@ -35,7 +35,7 @@ def _assert_same_weights(one: Path, other: Path) -> None:
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize("kind", ["full", "lora"])
+@pytest.mark.parametrize("kind", [pytest.param("full", marks=pytest.mark.slow), "lora"])
 def test_a_broken_run_ends_with_the_same_curve_and_the_same_weights(tune, tmp_path, kind):
     pytest.importorskip("peft")
     whole = tune(unet={"train": kind}, output=str(tmp_path / "whole"))
@@ -56,6 +56,19 @@ def test_a_broken_run_ends_with_the_same_curve_and_the_same_weights(tune, tmp_pa
     _assert_same_weights(tmp_path / "whole" / name, tmp_path / "broken" / name)
 
 
+@pytest.mark.slow
+def test_lower_precision_stays_near_the_curve(tune, tmp_path):
+    pytest.importorskip("peft")
+    curves = {}
+    for computed, base in (("fp32", "fp32"), ("bf16", "bf16"), ("fp16", "fp32")):
+        folder = tmp_path / computed
+        train(tune(precision=computed, output=str(folder), unet={"train": "lora", "base_precision": base}))
+        curves[computed] = [row["loss"] for row in read_rows(folder / "log.jsonl")]
+    for computed in ("bf16", "fp16"):
+        assert curves[computed] == pytest.approx(curves["fp32"], rel=0.03)
+
+
+@pytest.mark.slow
 def test_micro_batches_give_the_same_step(tune, tmp_path):
     at_once = tune(steps=2, batch=4, output=str(tmp_path / "a"), unet={"frames": (3, 3)})
     train(at_once)
@@ -65,6 +78,7 @@ def test_micro_batches_give_the_same_step(tune, tmp_path):
         assert one == pytest.approx(other, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_validation_writes_videos_and_curves_and_leaves_training_alone(tune, tmp_path):
     config = tune(
         steps=2,

@@ -33,3 +33,25 @@ def test_an_adapter_is_merged(tune, base_file, tmp_path):
     assert read_config(out).name == "tuned"
     assert load_model(out).config.variant == "both"
     assert main(command) == EXIT_USAGE
+
+
+@pytest.mark.slow
+def test_the_stage_vae_trains_and_resumes(tmp_path):
+    from pantheon_core.training import DataConfig, TrainConfig, VAEConfig
+
+    def settings(steps: int) -> TrainConfig:
+        return TrainConfig(
+            stage="vae",
+            output=str(tmp_path),
+            steps=steps,
+            batch=2,
+            precision="fp32",
+            log_every=1,
+            data=DataConfig(photos=("hotel_room",)),
+            vae=VAEConfig(crop=(32, 32), latent_noise=0.1),
+        )
+
+    assert train(settings(2)).step == 2
+    result = train(settings(3))
+    assert (result.step, len(result.losses)) == (3, 1)
+    assert 0 < result.losses[0] < 2
