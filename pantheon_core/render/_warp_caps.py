@@ -38,7 +38,7 @@ class Caps:
 
 @wp.func
 def cap_chord(caps: Caps, i: wp.int32, t: wp.float32, H: wp.int32) -> wp.float32:
-    """Chord of a cap's angular radius: `step` is the frame's pixel; rims and the like (k < 1) by the grid's."""
+    """Chord of a cap's angular radius: `step` is the frame's pixel; rims and leftovers go by the grid's."""
     k = caps.scale[i]
     least = wp.where(k < 1.0, PI / wp.float32(H), caps.step)
     angle = wp.min(k * wp.max(least, caps.radius[i] / t), wp.max(caps.most, k * caps.step))
