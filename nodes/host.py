@@ -14,13 +14,11 @@ import folder_paths
 
 if TYPE_CHECKING:
     import torch
-    from PIL.Image import Image
 
 log = logging.getLogger(__name__)
 
 MODEL_FOLDER = "pantheon360"
 SAMPLES_FOLDER = "pantheon360"
-_PREVIEW_SIDE = 512
 
 
 def register_model_folder() -> None:
@@ -56,20 +54,6 @@ def progress(total: int = 1) -> Callable[[int, int], None]:
         bar.update_absolute(done, of)
 
     return report
-
-
-def progress_with_preview() -> tuple[Callable[[int, int], None], Callable[[Image], None]]:
-    """The same, and a function that shows a picture with the next report."""
-    bar = comfy.utils.ProgressBar(1)
-    latest: list[tuple[str, Image, int]] = []
-
-    def report(done: int, of: int) -> None:
-        bar.update_absolute(done, of, latest.pop() if latest else None)
-
-    def show(picture: Image) -> None:
-        latest[:] = [("JPEG", picture, _PREVIEW_SIDE)]
-
-    return report, show
 
 
 def show_text(node_id: str | None, text: str) -> None:

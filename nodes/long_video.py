@@ -13,6 +13,7 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..pantheon_core.trajectory import Trajectory as CameraTrajectory
 from .host import progress, show_text
+from .live import LivePreview
 from .sample import MEMORY_MARGIN
 from .schema import Cache, Fusion, Hold, Model, Trajectory, advanced, schema
 from .types import BuiltCache, LoadedModel
@@ -159,6 +160,7 @@ def _generate(
     """Paint, encode, tidy up; returns what was made."""
     from ..pantheon_core.apps import Anchor
     from ..pantheon_core.apps.long import generate_long, run_fingerprint
+    from ..pantheon_core.diffusion.generate import denoising_steps
     from ..pantheon_core.diffusion.memory import estimate_memory
     from ..pantheon_core.video import write_video
 
@@ -170,7 +172,14 @@ def _generate(
     )
     inputs = (model.model, cache.cache, trajectory, anchors)
     work = Path(folder_paths.get_output_directory()) / _WORK / run_fingerprint(*inputs, settings)[:16]
-    made = generate_long(*inputs, work, settings=settings, progress=progress())
+    live = LivePreview(hidden.unique_id, denoising_steps(model.model.config, settings.sampler))
+    made = generate_long(
+        *inputs,
+        work,
+        settings=settings,
+        progress=live.report,
+        preview=lambda window, windows, step, frames: live.show(step, frames, window=window, windows=windows),
+    )
     write_video(
         path,
         made.frames(),

@@ -7,23 +7,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import comfy.model_management
-import torch
 from comfy_api.latest import io
 
 from .convert import to_image
-from .host import progress_with_preview, show_text
+from .host import show_text
+from .live import LivePreview
 from .schema import Fusion, Hold, Model, Scaffold, advanced, schema
 from .types import LoadedModel
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from ..pantheon_core.apps import Scaffold as RenderedScaffold
     from ..pantheon_core.diffusion import FusionSettings
 
 # What an allocator's fragments and the kernels' scratch space come to beside the live tensors.
 MEMORY_MARGIN = 1.1
-_PREVIEW_WIDTH = 512
 
 
 class PantheonSampler(io.ComfyNode):
@@ -113,9 +110,9 @@ class PantheonSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         """Let the host make room, sample with previews, unpack."""
         from ..pantheon_core.diffusion import SamplerSettings, VideoTask
+        from ..pantheon_core.diffusion.generate import denoising_steps
         from ..pantheon_core.diffusion.memory import estimate_memory, generate_with_retry
 
-        report, show = progress_with_preview()
         sampler = SamplerSettings(
             fps=scaffold.trajectory.fps,
             keep_scaffold=None if keep_scaffold < 0 else keep_scaffold,
@@ -127,6 +124,7 @@ class PantheonSampler(io.ComfyNode):
             [model.patcher], memory_required=int(need.working * MEMORY_MARGIN), force_full_load=True
         )
         show_text(cls.hidden.unique_id, f"{need}; free: {_free_memory(model)}")
+        live = LivePreview(cls.hidden.unique_id, denoising_steps(model.model.config, sampler, fusion))
         made = generate_with_retry(
             model.model,
             VideoTask(
@@ -137,8 +135,8 @@ class PantheonSampler(io.ComfyNode):
             ),
             settings=sampler,
             fusion=fusion,
-            progress=report,
-            preview=lambda _step, frames: show(_middle_frame(frames)),
+            progress=live.report,
+            preview=live.show,
         )
         # The host keeps latents unscaled, as its VAE decoder takes them.
         samples = made.latents[0] / model.model.scaling_factor
@@ -227,12 +225,3 @@ def _later_inputs() -> list[io.Input]:
             "on a graphics card that has the memory.",
         ),
     ]
-
-
-def _middle_frame(frames: torch.Tensor) -> Image:
-    """The frame in the middle of the video, the one farthest from any photograph, large enough to look at."""
-    from PIL import Image
-
-    frame = frames[len(frames) // 2]
-    pixels = (frame.movedim(0, -1).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    return Image.fromarray(pixels).resize((_PREVIEW_WIDTH, _PREVIEW_WIDTH // 2), Image.Resampling.BICUBIC)

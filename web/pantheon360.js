@@ -6,13 +6,16 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
-const MODULES = { viewer: "./viewer-1/viewer.mjs", editor: "./editor-1/surface.mjs" };
+const MODULES = { viewer: "./viewer-1/viewer.mjs", editor: "./editor-1/surface.mjs", live: "./live-1/live.mjs" };
 const MIN_WIDTH = 420;
 
 /** Nodes with something to look at; `atOnce`: it is there before the first run, and says what to do. */
 const NODES = {
   PantheonPreview360: { kind: "viewer", atOnce: true },
   SaveERPVideo: { kind: "viewer", atOnce: false },
+  // While they sample, their viewer shows previews.
+  PantheonSampler: { kind: "viewer", atOnce: false },
+  PantheonLongVideo: { kind: "viewer", atOnce: false },
   TrajectoryFromKeyframes: { kind: "editor", atOnce: true },
 };
 const HEIGHTS = { viewer: 300, editor: 240 };
@@ -30,6 +33,7 @@ class NodePart {
     this.root = null;
     this.content = null;
     this.entries = [];
+    this.live = null; // previews of a run, from the module of that name
     this.removed = false;
   }
 
@@ -77,6 +81,7 @@ class NodePart {
   makeViewer({ Viewer }) {
     const viewer = new Viewer(this.root, { api, key: locatorOf(this.node), locale: locale() });
     viewer.show(this.entries);
+    if (this.live) viewer.showLive(this.live);
     return viewer;
   }
 
@@ -148,6 +153,16 @@ function hideText(node) {
   widget.hidden = true;
   widget.options.hidden = true;
 }
+
+/** Previews of running samplers: an announcement, then the picture in the host's channel. */
+let live = null;
+api.addEventListener("pantheon360_preview", ({ detail }) => {
+  live ??= import(MODULES.live);
+  live.then((module) => module.announce(detail, { api, locale: locale() }));
+});
+api.addEventListener("b_preview_with_metadata", ({ detail }) => {
+  live?.then((module) => module.take(detail, { app, parts }));
+});
 
 app.registerExtension({
   name: "Pantheon360.Viewer",

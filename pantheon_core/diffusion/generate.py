@@ -27,10 +27,21 @@ from .sample import Conditions, Held, repeated_windows, sample_latents
 from .settings import SamplerSettings
 from .spherical import spherical
 
-__all__ = ["GeneratedVideo", "Preview", "VideoTask", "generate", "generate_task", "place_anchors"]
+__all__ = [
+    "GeneratedVideo",
+    "Preview",
+    "VideoTask",
+    "denoising_steps",
+    "generate",
+    "generate_task",
+    "place_anchors",
+]
 
 Preview: TypeAlias = Callable[[int, Tensor], None]
-"""`preview(step, frames (T, 3, h, w) rgb 0..1)`: a rough picture of every frame, one pixel per latent."""
+"""`preview(step, frames (T, 3, h, w) rgb 0..1)`: a rough picture of every frame, one pixel per latent.
+
+Steps count from 1, to `denoising_steps`.
+"""
 
 _log = logging.getLogger(__name__)
 _WIDTH_MULTIPLE = 64
@@ -130,7 +141,8 @@ def generate_task(
     )
     if model.config.hole_fill == "background":
         frames = pull_push(frames, covered, distance=distance)
-    meter = _Meter(frames.shape[0], settings, fusion, progress)
+    steps = denoising_steps(model.config, settings, fusion)
+    meter = _Meter(frames.shape[0], steps, settings, progress)
     meter.advance(0)
 
     def on_step(step: int, picture: Callable[[], Tensor]) -> None:
@@ -177,13 +189,7 @@ def generate_task(
 class _Meter:
     """Counts denoising steps and decoded windows."""
 
-    def __init__(
-        self, frames: int, settings: SamplerSettings, fusion: FusionSettings | None, progress: Progress | None
-    ) -> None:
-        steps = sum(
-            stop > start
-            for start, stop in reinjection_route(settings.steps, repeated_windows(settings, fusion))
-        )
+    def __init__(self, frames: int, steps: int, settings: SamplerSettings, progress: Progress | None) -> None:
         windows = decode_windows(frames, chunk=settings.decode_chunk, overlap=settings.decode_overlap)
         self.total = steps + len(windows)
         self.done = 0
@@ -227,6 +233,15 @@ def place_anchors(
         )
         covered[index] = True
     return frames, covered
+
+
+def denoising_steps(
+    config: ModelConfig, settings: SamplerSettings, fusion: FusionSettings | None = None
+) -> int:
+    """How many steps `generate` takes with a model: those of the schedule, and the ones that are repeated."""
+    settings = _with_hold(settings, config)
+    route = reinjection_route(settings.steps, repeated_windows(settings, fusion))
+    return sum(stop > start for start, stop in route)
 
 
 def _with_hold(settings: SamplerSettings, config: ModelConfig) -> SamplerSettings:

@@ -74,6 +74,26 @@ def test_windows_hold_every_frame_once(frames: int, size: int, overlap: int, sto
     assert windows[-1].ends_on_anchor == (frames - 1 in stops)
 
 
+def test_previews_say_of_which_window_they_are(
+    model: PantheonModel, scene: tuple[PointCache, list[Anchor]], tmp_path: Path
+) -> None:
+    cache, anchors = scene
+    seen: list[tuple[int, ...]] = []
+    generate_long(
+        model,
+        cache,
+        straight(6, length=0.3),
+        anchors,
+        tmp_path,
+        settings=replace(SETTINGS, sampler=replace(QUICK, steps=2)),
+        preview=lambda window, windows, step, frames: seen.append((window, windows, step, *frames.shape)),
+    )
+    windows = len(plan_windows(6, 4, 2))
+    assert windows == 2
+    size = (4, 3, HEIGHT // 8, HEIGHT // 4)
+    assert seen == [(window, windows, step, *size) for window in (1, 2) for step in (1, 2)]
+
+
 def test_windows_without_new_frames_are_refused() -> None:
     with pytest.raises(InputError, match="must bring new frames"):
         plan_windows(20, 4, 4)

@@ -71,3 +71,18 @@ export function select(label, options, onchange) {
   for (const [value, shown] of options) box.append(make("option", { value, text: shown }));
   return box;
 }
+
+/**
+ * Give the user a PNG file among the browser's downloads.
+ * @param {number[]} size width and height
+ * @param {(context: CanvasRenderingContext2D) => void} draw
+ */
+export function savePng([width, height], draw, name) {
+  const canvas = make("canvas", { width, height });
+  draw(canvas.getContext("2d"));
+  canvas.toBlob((blob) => {
+    const link = make("a", { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }, "image/png");
+}

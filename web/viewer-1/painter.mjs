@@ -12,12 +12,12 @@ const UNIFORMS = `left right size projection world_camera half_height flat_centr
   pixel_ratio accent`;
 const GROW_STEP = 128;
 
-/** @type {Painter | null} */
-let shared = null;
+/** @type {Painter | null | undefined} */
+let shared;
 
 /** The page's painter; made when first asked for. Null where there is no WebGL 2. */
 export function getPainter() {
-  shared ??= Painter.create();
+  if (shared === undefined) shared = Painter.create();
   return shared;
 }
 

@@ -103,8 +103,13 @@ export class Panel {
     if (second) {
       this.left.textContent = `A  ${first.name}`;
       this.right.textContent = `B  ${second.name}`;
+    } else if (viewer.caption) {
+      this.left.hidden = !ready;
+      this.left.textContent = viewer.caption;
     }
-    this.hint.hidden = !ready;
+    this.left.classList.toggle("p360-caption", !second);
+    this.hint.hidden = !ready || viewer.flatOnly;
+    this.snapshot.hidden = viewer.flatOnly;
     this.where.hidden = !ready || !spherical;
     showIcon(this.full, viewer.dialog ? "small" : "full");
     rename(this.full, text(viewer.dialog ? "leave" : "enter"));

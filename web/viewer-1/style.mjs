@@ -27,6 +27,7 @@ const SHEET = `
 .p360-label { position: absolute; padding: 2px 7px; border-radius: 5px; background: rgb(0 0 0 / 0.55); color: #fff;
   font-size: 11px; font-variant-numeric: tabular-nums; pointer-events: none; max-width: 45%; overflow: hidden;
   text-overflow: ellipsis; white-space: pre; }
+.p360-label.p360-caption { max-width: calc(100% - 16px); }
 .p360-left { left: 8px; top: 8px; } .p360-right { right: 8px; top: 8px; }
 .p360-where { left: 8px; bottom: 8px; } .p360-hint { right: 8px; bottom: 8px; }
 .p360-where, .p360-hint { opacity: 0; transition: opacity 0.15s; }

@@ -1,7 +1,7 @@
 // @ts-check
 /** The 360° viewer of one node: its state, and when it draws. */
 
-import { make } from "./dom.mjs";
+import { make, savePng } from "./dom.mjs";
 import { Gyro, listenToKeys, listenToPointer, listenToSplit, listenToWheel } from "./input.mjs";
 import { getPainter } from "./painter.mjs";
 import { Panel } from "./panel.mjs";
@@ -97,8 +97,18 @@ export class Viewer {
     return this.views[this.projection];
   }
 
+  /** Without WebGL only a preview of a running node is shown, flat. */
+  get flatOnly() {
+    return !getPainter();
+  }
+
   get spherical() {
-    return this.entries[0]?.spherical !== false;
+    return this.entries[0]?.spherical !== false && !this.flatOnly;
+  }
+
+  /** What a picture says of itself. */
+  get caption() {
+    return this.sources[0]?.caption ?? "";
   }
 
   get clock() {
@@ -112,11 +122,11 @@ export class Viewer {
   /** What stands in the picture's way: the kind of note and its sentence, or null. */
   get obstacle() {
     const painter = getPainter();
-    if (!painter) return ["bad", text("noWebGL")];
+    if (!painter && !this.sources[0]?.drawFlat) return ["bad", text("noWebGL")];
     if (!this.entries.length) return ["empty", text("empty")];
     const broken = this.sources.find((one) => one.status.state === "error");
     if (broken) return ["bad", text(broken.status.problem, { reason: broken.status.reason ?? "" })];
-    if (painter.lost) return ["bad", text("lostWebGL")];
+    if (painter?.lost) return ["bad", text("lostWebGL")];
     return this.painted ? null : ["wait", text("loading")];
   }
 
@@ -139,6 +149,23 @@ export class Viewer {
     this.playback.take(videos);
     if (first) this.recall();
     if (!this.spherical) this.projection = "flat";
+    this.visibilityChanged();
+  }
+
+  /**
+   * Show what comes while the node runs. A new result takes its place, the one from before does not.
+   * @param {import("../live-1/pictures.mjs").LivePictures} live
+   */
+  showLive(live) {
+    if (this.disposed || live.released || this.sources[0] === live) return;
+    const first = this.urls === undefined;
+    for (const one of this.sources) one.release();
+    this.urls ??= "live";
+    this.entries = [live.entry];
+    this.sources = [live];
+    this.playback.take([]);
+    this.painted = false;
+    if (first) this.recall();
     this.visibilityChanged();
   }
 
@@ -175,7 +202,10 @@ export class Viewer {
 
   /** Draw with the next frame of the screen, if anybody can see it. */
   invalidate() {
-    if (this.visible && this.sources.length) getPainter()?.ask(this);
+    if (!this.visible || !this.sources.length) return;
+    const painter = getPainter();
+    if (painter) painter.ask(this);
+    else this.drawFlat();
   }
 
   draw() {
@@ -184,6 +214,25 @@ export class Viewer {
     this.playback.follow();
     const [left, right] = this.pictures(painter);
     if (!left || !right) return;
+    const ratio = this.fit();
+    painter.paint(this.context, this.scene(left, right, ratio));
+    this.drawn();
+    this.panel.refreshWhere();
+  }
+
+  drawFlat() {
+    this.fit();
+    if (this.sources[0].drawFlat?.(this.context)) this.drawn();
+  }
+
+  drawn() {
+    if (this.painted) return;
+    this.painted = true;
+    this.changed();
+  }
+
+  /** Give the canvas the pixels of its place on the screen; how many there are to a pixel of the page. */
+  fit() {
     const { stage, canvas } = this.panel;
     const box = stage.getBoundingClientRect(); // with the graph's zoom
     const wanted = devicePixelRatio * Math.max(box.width / (stage.offsetWidth || 1), 0.1);
@@ -192,12 +241,7 @@ export class Viewer {
     const height = Math.max(1, Math.round(stage.offsetHeight * ratio));
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
-    painter.paint(this.context, this.scene(left, right, ratio));
-    if (!this.painted) {
-      this.painted = true;
-      this.changed();
-    }
-    this.panel.refreshWhere();
+    return ratio;
   }
 
   pictures(painter) {
@@ -303,18 +347,10 @@ export class Viewer {
     const [left, right] = painter ? this.pictures(painter) : [];
     if (!left || !right) return;
     const { offsetWidth, offsetHeight } = this.panel.stage;
-    const [width, height] = [SNAPSHOT_WIDTH, Math.round((SNAPSHOT_WIDTH * offsetHeight) / offsetWidth)];
-    const canvas = make("canvas", { width, height });
-    painter.paint(canvas.getContext("2d"), { ...this.scene(left, right, 1), grid: false });
+    const size = [SNAPSHOT_WIDTH, Math.round((SNAPSHOT_WIDTH * offsetHeight) / offsetWidth)];
     const { yaw, pitch } = this.view;
-    canvas.toBlob((blob) => {
-      const link = make("a", {
-        href: URL.createObjectURL(blob),
-        download: `pantheon360_yaw${Math.round(yaw)}_pitch${Math.round(pitch)}.png`,
-      });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    }, "image/png");
+    const name = `pantheon360_yaw${Math.round(yaw)}_pitch${Math.round(pitch)}.png`;
+    savePng(size, (context) => painter.paint(context, { ...this.scene(left, right, 1), grid: false }), name);
   }
 
   /** Into a dialog that fills the window, and back. The videos stay behind: moving one would stop it. */

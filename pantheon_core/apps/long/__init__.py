@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ._plan import Window, plan_windows
-from ._run import LongSettings, LongVideo, generate_long, run_fingerprint
+from ._run import LongSettings, LongVideo, WindowPreview, generate_long, run_fingerprint
 from ._store import WindowStore
 
 __all__ = [
     "LongSettings",
     "LongVideo",
     "Window",
+    "WindowPreview",
     "WindowStore",
     "generate_long",
     "plan_windows",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from ...diffusion import (
     VideoTask,
     generate_task,
 )
+from ...diffusion.generate import Preview
 from ...errors import InputError, Progress
 from ...render import RenderedFrame, pull_push, render_path
 from ...trajectory import Trajectory
@@ -32,7 +34,13 @@ from ..scaffold import _seen_from as seen_from
 from ._plan import Window, plan_windows
 from ._store import StoredWindow, WindowStore, fingerprint_of
 
-__all__ = ["LongSettings", "LongVideo", "generate_long", "run_fingerprint"]
+__all__ = ["LongSettings", "LongVideo", "WindowPreview", "generate_long", "run_fingerprint"]
+
+WindowPreview: TypeAlias = Callable[[int, int, int, Tensor], None]
+"""`preview(window, windows, step, frames (T, 3, h, w) rgb 0..1)`: a rough picture of every frame of a window.
+
+Windows and steps count from 1.
+"""
 
 _log = logging.getLogger(__name__)
 _SEED_STEP = 0x9E3779B97F4A7C15
@@ -87,6 +95,7 @@ def generate_long(
     *,
     settings: LongSettings,
     progress: Progress | None = None,
+    preview: WindowPreview | None = None,
 ) -> LongVideo:
     """Generate a video along a path of any length.
 
@@ -104,6 +113,7 @@ def generate_long(
         folder: of this run; made if it is not there.
         settings: size, windows, sampler.
         progress: `progress(done, total)`, in thousandths of a window; may raise `InterruptedByUser`.
+        preview: called after every denoising step.
 
     Raises:
         InputError: no anchor, windows that bring nothing new, a folder of another run.
@@ -142,12 +152,17 @@ def generate_long(
             settings=replace(settings.sampler, seed=_seed(settings.sampler.seed, store.done)),
             fusion=settings.fusion if len(task.anchors) == 2 else None,
             progress=meter,
+            preview=_preview_of(store.done + 1, len(windows), preview),
         )
         store.save(_stored(made, window, seen, settings.overlap))
         previous = store.read(store.done - 1)
         meter.done = store.done
     coverage = torch.cat([store.read(index).coverage for index in range(store.done)])
     return LongVideo(store=store, coverage=coverage)
+
+
+def _preview_of(window: int, windows: int, preview: WindowPreview | None) -> Preview | None:
+    return None if preview is None else lambda step, frames: preview(window, windows, step, frames)
 
 
 def _stops(standing: dict[int, Anchor]) -> list[int]:
