@@ -33,6 +33,7 @@ from scaffold import View, measure
 
 from pantheon_core.cache import cache_from_erp
 from pantheon_core.cache.cleaning import CleanSettings, clean_cache, edge_mask
+from pantheon_core.render import render
 from pantheon_core.synthetic import generate_scene, scene_path
 
 WAYS = {
@@ -41,7 +42,7 @@ WAYS = {
     "cut": CleanSettings(edges="cut", floaters="cut"),
     "all": CleanSettings(edges="all", floaters="cut"),
 }
-SHOWN = ("psnr", "visible_covered", "false", "wrong_depth", "holes")
+SHOWN = ("psnr", "psnr_visible", "visible_covered", "false", "wrong_depth", "holes")
 
 
 def make_bad(distance: Tensor, sky: Tensor, how: str, seed: int) -> Tensor:
@@ -86,7 +87,9 @@ def scene_rows(kind: str, seed: int, height: int, move: float, folder: Path | No
             cache = raw if settings is None else clean_cache(raw, settings)[0]
             seconds = time.process_time() - start
             row = {"kind": kind, "seed": seed, "bad": how, "way": way, "points": len(cache.points)}
-            row |= {k: round(v, 3) for k, v in measure(cache, source, target, "auto").items()}
+            frame = render(cache, target.T_world_cam, height)
+            found = measure((frame.rgb, frame.distance, frame.coverage), source, target)
+            row |= {k: round(v, 3) for k, v in found.items()}
             rows.append(row | {"seconds": round(seconds, 2)})
     return rows
 
@@ -114,7 +117,9 @@ def main() -> None:
     for how in dict.fromkeys(row["bad"] for row in rows):
         for way in WAYS:
             some = [row for row in rows if row["bad"] == how and row["way"] == way]
-            entry = {name: round(sum(row[name] for row in some) / len(some), 3) for name in (*SHOWN, "seconds")}
+            entry = {
+                name: round(sum(row[name] for row in some) / len(some), 3) for name in (*SHOWN, "seconds")
+            }
             mean.append({"bad": how, "way": way} | entry)
     meta = {
         "height": args.height,

@@ -32,7 +32,9 @@ class PantheonMaskPanorama(io.ComfyNode):
 
         def degrees(name: str, highest: float, tip: str, *, folded: bool = False) -> io.Float.Input:
             made = {"default": 0.0, "min": 0.0, "max": highest, "step": 0.5, "tooltip": tip}
-            return advanced(io.Float.Input, name, **made) if folded else io.Float.Input(name, **made)
+            if folded:
+                return advanced(io.Float.Input, name, optional=True, **made)
+            return io.Float.Input(name, **made)
 
         return schema(
             "PantheonMaskPanorama",

@@ -10,13 +10,14 @@ from torch.nn import functional as F
 
 from ...check import check_shape
 from ...geometry import erp_rays
-from ._grid import around, range_3x3, window
+from ._grid import around, log_slope, range_3x3, window
 
 __all__ = ["between_surfaces", "edge_mask", "nearest_surface", "noise_level"]
 
 _REACH = 3  # pixels: how far a smeared edge is from the surfaces on its sides
 _AGREES = 0.05  # a surface within this fraction of a pixel's distance holds it up
 _NOISE_FACTOR = 6.0
+_BENDS = 0.3  # a second difference below this share of the first is no bend
 
 
 def noise_level(distance: Tensor, valid: Tensor) -> float:
@@ -72,16 +73,16 @@ def between_surfaces(distance: Tensor, valid: Tensor, edge: Tensor) -> Tensor:
     """Pixels at a depth edge that hang in the air between what is before and what is behind them.
 
     Such a pixel has something nearer and something farther within three pixels, no surface at its own
-    distance there, and is no patch of its own: along one axis both of its neighbours are elsewhere. Level
-    ground seen flat, whose rows are far apart, is known by its height.
+    distance there, and is no patch of its own: along one axis both of its neighbours are elsewhere.
+    Surfaces that are seen flat, whose pixels are far apart, are spared: level ground is known by its height,
+    a wall that recedes by its inverse distances, which lie on a line over seven pixels.
 
     Args:
         distance, valid: (H, W) of a levelled panorama.
         edge: (H, W) bool, from `edge_mask`.
     """
     log = distance.clamp_min(1e-12).log()
-    rows = torch.arange(len(log), device=log.device, dtype=log.dtype)
-    slope = torch.sin((0.5 - (rows + 0.5) / len(log)) * math.pi)[:, None].abs().clamp_min(1e-6).log()
+    slope = log_slope(len(log), log.device)
     # NaN compares false: what is missing neither agrees nor lies before or behind
     known, solid = torch.where(valid, log, float("nan")), torch.where(valid & ~edge, log, float("nan"))
     row = _is_patch(known)
@@ -94,13 +95,28 @@ def between_surfaces(distance: Tensor, valid: Tensor, edge: Tensor) -> Tensor:
         before |= step < -_AGREES
         behind |= step > _AGREES
     column, ground = _is_patch(known.T).T, _is_patch((known + slope).T).T
-    return edge & before & behind & ~agrees & ~(row & (column | ground))
+    inverse = torch.where(valid, 1 / distance.clamp_min(1e-12), float("nan"))
+    flat = _on_line(inverse) | _on_line(inverse.T).T
+    return edge & before & behind & ~agrees & ~(row & (column | ground)) & ~flat
 
 
 def _is_patch(log: Tensor) -> Tensor:
     """True where the pixel before or after in its row is about the same."""
     padded = torch.cat((log[:, -1:], log, log[:, :1]), 1)
     return ((padded[:, :-2] - log).abs() < _AGREES) | ((padded[:, 2:] - log).abs() < _AGREES)
+
+
+def _on_line(inverse: Tensor) -> Tensor:
+    """True in runs of seven pixels of a row whose values lie on a line."""
+    before, after = inverse.roll(1, 1), inverse.roll(-1, 1)
+    straight = (before - 2 * inverse + after).abs() < _BENDS * 0.5 * (after - before).abs()
+    run = straight.clone()
+    for step in (-2, -1, 1, 2):
+        run &= straight.roll(step, 1)
+    wide = run.clone()
+    for step in (-3, -2, -1, 1, 2, 3):
+        wide |= run.roll(step, 1)
+    return wide
 
 
 def nearest_surface(distance: Tensor, solid: Tensor, wanted: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._types import PointCache
-from ._grid import around, components, row_weight, window
+from ._grid import around, components, log_slope, row_weight, window
 
 __all__ = ["floating_pixels", "stray_points"]
 
@@ -18,12 +18,13 @@ _PER_CELL = 8.0  # points of an ordinary cell, from which the cells' size follow
 def floating_pixels(distance: Tensor, valid: Tensor, *, pixels: float, rtol: float = _AGREES) -> Tensor:
     """Pixels of patches so small that they are noise.
 
-    Neighbours whose distances differ by less than `rtol` belong together. Patches of fewer pixels than
+    Neighbours whose distances, or heights above or below the camera, differ by less than `rtol` belong
+    together: rows of ground that is seen flat are far apart and yet one surface. Patches of fewer pixels than
     `pixels` float, counted as at the equator; also pixels with fewer than two like neighbours in the 5x5
     around them.
 
     Args:
-        distance, valid: (H, W).
+        distance, valid: (H, W) of a levelled panorama.
         pixels: the smallest patch that stays.
         rtol: relative step within a patch.
 
@@ -31,10 +32,11 @@ def floating_pixels(distance: Tensor, valid: Tensor, *, pixels: float, rtol: flo
         (H, W) bool.
     """
     log = torch.where(valid, distance.clamp_min(1e-12).log(), float("nan"))
+    height = log + log_slope(*_size(log))
     support = torch.zeros_like(log)
-    for other in window(log, 2):
-        support += (other - log).abs() < rtol
-    label = _patches(log, rtol)
+    for other, level in zip(window(log, 2), window(height, 2), strict=True):
+        support += ((other - log).abs() < rtol) | ((level - height).abs() < rtol)
+    label = _patches(log, height, rtol)
     weight = (row_weight(*_size(log)) * valid).reshape(-1)
     area = torch.zeros_like(weight).index_add_(0, label, weight)[label].view_as(log)
     return valid & ((support < _LEAST_NEIGHBOURS) | (area < pixels))
@@ -44,17 +46,18 @@ def _size(field: Tensor) -> tuple[int, torch.device]:
     return field.shape[0], field.device
 
 
-def _patches(log: Tensor, rtol: float) -> Tensor:
+def _patches(log: Tensor, level: Tensor, rtol: float) -> Tensor:
     """(H W,) the patch of each pixel; the eight neighbours count, over the poles too."""
     height, width = log.shape
     number = torch.arange(height * width, device=log.device).view(height, width)
     pairs = []
-    padded, padded_number = around(log, 1), around(number, 1)
+    padded, padded_level, padded_number = around(log, 1), around(level, 1), around(number, 1)
     for y, x in ((1, 2), (2, 0), (2, 1), (2, 2), (0, 1)):
         # the last one meets its own pixels again except in the first row, where it goes over the pole
         rows = slice(0, 1) if (y, x) == (0, 1) else slice(0, height)
         other = padded[y : y + height, x : x + width][rows]
-        joined = (other - log[rows]).abs() < rtol
+        other_level = padded_level[y : y + height, x : x + width][rows]
+        joined = ((other - log[rows]).abs() < rtol) | ((other_level - level[rows]).abs() < rtol)
         pairs.append((number[rows][joined], padded_number[y : y + height, x : x + width][rows][joined]))
     first, second = (torch.cat(side) for side in zip(*pairs, strict=True))
     return components(height * width, first, second)

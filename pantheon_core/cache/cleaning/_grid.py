@@ -13,7 +13,16 @@ from torch.nn import functional as F
 from ...geometry import rays_to_erp_pixels
 from .._types import PointCache
 
-__all__ = ["AnchorGrid", "anchor_grid", "around", "components", "range_3x3", "row_weight", "window"]
+__all__ = [
+    "AnchorGrid",
+    "anchor_grid",
+    "around",
+    "components",
+    "log_slope",
+    "range_3x3",
+    "row_weight",
+    "window",
+]
 
 _OFF_CENTRE = 0.25  # pixels: a point farther from a pixel's centre did not come from that pixel
 _TALLEST = 16384
@@ -107,6 +116,12 @@ def row_weight(height: int, device: torch.device) -> Tensor:
     """(H, 1) solid angle of a pixel, 1 at the equator."""
     rows = torch.arange(height, device=device, dtype=torch.float32)
     return torch.cos(((rows + 0.5) / height - 0.5) * math.pi)[:, None]
+
+
+def log_slope(height: int, device: torch.device) -> Tensor:
+    """(H, 1) log of the sine of the angle off the horizon; with log distance it gives log height."""
+    rows = torch.arange(height, device=device, dtype=torch.float32)
+    return torch.sin((0.5 - (rows + 0.5) / height) * math.pi)[:, None].abs().clamp_min(1e-6).log()
 
 
 def components(count: int, first: Tensor, second: Tensor) -> Tensor:
