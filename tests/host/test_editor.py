@@ -63,10 +63,19 @@ BUILD_JS = """() => {
   app.canvas.setDirty(true, true);
   return { scene: scene.id, plain: plain.id, empty: empty.id };
 }"""
-NODE_JS = "(id) => app.graph.getNodeById(id)"
 VALUES_JS = """(id) => Object.fromEntries(
   app.graph.getNodeById(id).widgets.map((one) => [one.name, one.value ?? null])
 )"""
+# How many different colours the stage shows.
+COLOURS_JS = """(dialog) => {
+  const { canvas } = dialog.pantheonEditor.stage;
+  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  const seen = new Set();
+  for (let i = 0; i < data.length; i += 4) {
+    seen.add((data[i] >> 3) << 10 | (data[i + 1] >> 3) << 5 | data[i + 2] >> 3);
+  }
+  return seen.size;
+}"""
 TRACKER = "app.extensionManager.workflow.activeWorkflow.changeTracker"
 DIALOG = "dialog.p360e-dialog[open]"
 
@@ -328,18 +337,7 @@ def test_a_run_brings_the_scene(shown):
     stage = page.locator(f"{DIALOG} .p360e-stage")
     assert "No 3D scene" not in stage.inner_text()
     # The points are seen: more colours than lines have.
-    colours = page.evaluate(
-        f"""() => {{
-          const {{ canvas }} = document.querySelector('{DIALOG}').pantheonEditor.stage;
-          const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-          const seen = new Set();
-          for (let i = 0; i < data.length; i += 4) {{
-            seen.add((data[i] >> 3) << 10 | (data[i + 1] >> 3) << 5 | data[i + 2] >> 3);
-          }}
-          return seen.size;
-        }}"""
-    )
-    assert colours > 300
+    page.wait_for_function(f"(dialog) => ({COLOURS_JS})(dialog) > 300", arg=page.query_selector(DIALOG))
     # Fly, and put keyframes where one is.
     shown.press("5")
     for _ in range(4):
@@ -364,6 +362,30 @@ def test_a_run_brings_the_scene(shown):
     assert len(shown.keys("scene")) == 8
     assert json.loads(shown.values("scene")["keyframes"])["spline"] == "linear"
     assert shown.values("scene")["spline"] == "as given", "the path has taken the node's setting in"
+    shown.close()
+    assert shown.problems == []
+
+
+@once
+def test_the_scene_comes_back_after_a_lost_context(shown):
+    page = shown.page
+    shown.open("scene")
+    dialog = page.query_selector(DIALOG)
+    page.wait_for_function(f"(dialog) => ({COLOURS_JS})(dialog) > 300", arg=dialog)
+    page.evaluate(
+        "() => { window.loser = counted.contexts.at(-1).getExtension('WEBGL_lose_context');"
+        " loser.loseContext(); }"
+    )
+    page.wait_for_timeout(300)
+    page.evaluate("() => loser.restoreContext()")
+    page.wait_for_timeout(500)
+    page.evaluate(
+        "(dialog) => { const { canvas } = dialog.pantheonEditor.stage;"
+        " canvas.getContext('2d').clearRect(0, 0, canvas.width, canvas.height);"
+        " dialog.pantheonEditor.stage.ask(); }",
+        dialog,
+    )
+    page.wait_for_function(f"(dialog) => ({COLOURS_JS})(dialog) > 300", arg=dialog)
     shown.close()
     assert shown.problems == []
 

@@ -144,7 +144,10 @@ export class Editor {
     this.sceneChanged();
   }
 
-  usePhoto(url) {
+  /** @param {{url: string, turn?: number[]} | null} found */
+  usePhoto(found) {
+    const url = found?.url;
+    if (found?.turn) this.stage.photoTurn = found.turn;
     if (!url || this.photoUrl === url) return;
     const photo = openPhoto(url, this.onScene);
     this.stage.photo?.release(this.onScene);
@@ -155,7 +158,7 @@ export class Editor {
   sceneChanged() {
     if (this.disposed) return;
     const { scene } = this.stage;
-    if (scene?.backdropUrl) this.usePhoto(scene.backdropUrl);
+    if (scene?.backdropUrl) this.usePhoto({ url: scene.backdropUrl });
     if (this.history && this.reading.source === "between" && !this.history.canUndo && !this.path) this.reread();
     // Until the user has moved the camera it shows all there is.
     if (this.fresh && scene?.info) this.frameView();

@@ -3,7 +3,7 @@
 
 import { presetPath, PRESETS } from "./presets.mjs";
 import { PathError, readPath, retimed, writePath } from "./state.mjs";
-import { RAD, quaternionOf } from "./math.mjs";
+import { RAD, fromAngles, inverse, multiply, quaternionOf } from "./math.mjs";
 
 export const FROM_JSON = "keyframes";
 export const BETWEEN = "between panoramas";
@@ -154,7 +154,11 @@ export class PathNode {
     return (source && keyOf(source)) ?? keyOf(node);
   }
 
-  /** The photograph that the graph starts from, or null. @returns {string | null} an address */
+  /**
+   * The photograph that the graph starts from: its address, and how the file's camera was turned in the world. What
+   * the file itself says about that (level_by_file) is known only to the server.
+   * @returns {{url: string, turn: number[]} | null}
+   */
   get photo() {
     const { app, api } = this.host;
     const found = this.upstream("LoadPanorama") ?? app.graph?.nodes?.find((one) => typeOf(one) === "LoadPanorama");
@@ -165,7 +169,9 @@ export class PathNode {
     const query = new URLSearchParams({
       filename: path.slice(cut + 1), subfolder: path.slice(0, Math.max(0, cut)), type: folder,
     });
-    return api.apiURL(`/view?${query}`);
+    const angle = (one) => RAD * (Number(found.widgets.find((widget) => widget.name === one)?.value) || 0);
+    const turn = multiply(inverse(fromAngles(angle("yaw_deg"), 0, 0)), fromAngles(0, angle("pitch_deg"), angle("roll_deg")));
+    return { url: api.apiURL(`/view?${query}`), turn };
   }
 
   /** The first node of a kind that this one depends on. */

@@ -30,12 +30,14 @@ export class Stage {
     this.playhead = null;
     this.scene = null;
     this.photo = null;
+    this.photoTurn = ORIGIN.quaternion_wxyz;
     this.showPhoto = true;
     this.showCloud = true;
     this.showGrid = true;
     this.cut = true;
     this.labels = true;
     this.signs = 17; // pixels of a camera's sign
+    this.palette = paletteOf(canvas);
     this.colours = colours(canvas);
     this.visible = true;
     this.step = 1;
@@ -90,18 +92,26 @@ export class Stage {
     view.resize(canvas.offsetWidth, canvas.offsetHeight);
     const cloud = this.showCloud ? (this.scene?.cloud() ?? null) : null;
     const backdrop = this.backdrop(cloud);
-    const { colours } = this;
-    const parts = [this.scene?.name, cloud?.count, this.step, this.cut, backdrop?.picture && backdrop, colours.ground, renderer.generation];
+    const colours = this.repalette();
+    const photo = backdrop && [this.photo?.name, backdrop.pose, backdrop.radius, backdrop.strength];
+    const still = [this.scene?.name, cloud?.count, this.step, this.cut, photo, colours.ground, renderer.generation];
     const begin = performance.now();
     const anew = renderer.paint(this.context, {
       view, ratio, cloud, backdrop, ground: colours.ground, layers: this.layers(Boolean(backdrop?.radius)),
       anchors: this.anchors.map((one) => one.position), step: cloud ? this.step : 1,
-      cut: this.cut, signature: JSON.stringify(parts.map((one) => (one && typeof one === "object" && "picture" in one
-        ? [one.pose, one.radius, one.strength, this.photo?.name] : one))),
+      cut: this.cut, signature: JSON.stringify(still),
     });
     this.pace(begin, anew && Boolean(cloud));
     if (this.labels) this.drawLabels(ratio);
     this.onDrawn();
+  }
+
+  /** The host's colours of today: the user may have chosen another palette. */
+  repalette() {
+    const known = paletteOf(this.canvas);
+    if (known !== this.palette) this.colours = colours(this.canvas);
+    this.palette = known;
+    return this.colours;
   }
 
   /** Fewer points while the camera moves on a slow machine, all of them when it rests. */
@@ -125,7 +135,7 @@ export class Stage {
   backdrop(cloud) {
     const picture = this.showPhoto ? this.photo?.texture() : null;
     if (!picture) return null;
-    const pose = this.anchors[0] ?? ORIGIN;
+    const pose = this.anchors[0] ?? { ...ORIGIN, quaternion_wxyz: this.photoTurn };
     if (this.view.inside) return { picture, pose, radius: cloud ? 0 : 40, strength: cloud ? 0.55 : 1 };
     // From outside, a sphere of one metre; with a scene there is something better to see.
     return cloud ? null : { picture, pose, radius: 1, strength: 0.85 };
@@ -199,6 +209,12 @@ function limited(corner) {
 }
 
 const css = (rgb) => `rgb(${rgb.map((one) => Math.round(255 * one)).join(" ")})`;
+
+/** Tells one palette of the host from another. @param {Element} element */
+export function paletteOf(element) {
+  const styles = getComputedStyle(element);
+  return ["--comfy-menu-bg", "--input-text", "--primary-background"].map((one) => styles.getPropertyValue(one)).join();
+}
 
 /** The host's colours, for both palettes. @returns {Record<string, number[]>} */
 export function colours(element) {

@@ -7,7 +7,7 @@ import { button, icon } from "./icons.mjs";
 import { PathNode } from "./node.mjs";
 import { poseFunction } from "./path.mjs";
 import { openPhoto, openScene } from "./scenes.mjs";
-import { Stage } from "./stage.mjs";
+import { Stage, paletteOf } from "./stage.mjs";
 import { text, useLocale } from "./strings.mjs";
 import { addStyle } from "./style.mjs";
 import { summaryOf } from "./summary.mjs";
@@ -119,7 +119,9 @@ export class Surface {
   }
 
   watch() {
-    const state = WATCHED.map((name) => this.node.value(name)).join("\n") + this.node.cacheKey + this.node.linked("keyframes");
+    const { node } = this;
+    const around = [node.cacheKey, node.linked("keyframes"), node.linked("path"), this.scene ? null : node.photo, paletteOf(this.canvas)];
+    const state = JSON.stringify([WATCHED.map((name) => node.value(name)), around]);
     if (state === this.state) return;
     this.state = state;
     this.updateCache();
@@ -134,7 +136,9 @@ export class Surface {
       this.scene = this.stage.scene = scene;
       this.key = key;
     }
-    const url = this.scene ? this.scene.backdropUrl : this.node.photo;
+    const known = this.scene ? null : this.node.photo;
+    const url = this.scene ? this.scene.backdropUrl : known?.url;
+    if (known) this.stage.photoTurn = known.turn;
     if (url && url !== this.photoUrl) {
       const photo = openPhoto(url, this.onScene);
       this.photo?.release(this.onScene);
