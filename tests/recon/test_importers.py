@@ -6,6 +6,7 @@ import io
 import json
 import math
 import pickle
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -116,8 +117,20 @@ def vipe_folder(root: Path, *, frames: int = 5, without: tuple[int, ...] = (), s
     return root
 
 
-def test_vipe_folder(tmp_path: Path) -> None:
-    folder = vipe_folder(tmp_path / "vipe")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Written once: encoding the video takes longest."""
+    return vipe_folder(tmp_path_factory.mktemp("made") / "vipe")
+
+
+@pytest.fixture
+def vipe(made: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(made, tmp_path / "vipe"))
+
+
+def test_vipe_folder(vipe: Path) -> None:
+    folder = vipe
     assert detect_scene(folder) == "vipe"
     scene = import_scene(folder, options=ALL)
     assert scene.kind == "vipe"
@@ -143,9 +156,9 @@ def test_vipe_folder(tmp_path: Path) -> None:
         assert not estimate.metric
 
 
-def test_vipe_map_and_axes(tmp_path: Path) -> None:
+def test_vipe_map_and_axes(vipe: Path) -> None:
     """By hand: the red point is 2 m to the right of camera 0 and 1 m to the right of camera 4."""
-    scene = import_scene(vipe_folder(tmp_path / "vipe"), options=ALL)
+    scene = import_scene(vipe, options=ALL)
     points, cache = scene.poses.points, scene.points
     assert cache is not None
     assert torch.allclose(points, torch.tensor([[2.0, 0, 0], [0, 0, 3], [0, -1.5, 0]]), atol=1e-5)
@@ -178,8 +191,8 @@ def test_vipe_gaps_selection_and_scale(tmp_path: Path) -> None:
     assert any("1 frames between" in text for text in scene.warnings)
 
 
-def test_vipe_perspective_keeps_the_path(tmp_path: Path) -> None:
-    folder = vipe_folder(tmp_path / "vipe")
+def test_vipe_perspective_keeps_the_path(vipe: Path) -> None:
+    folder = vipe
     (folder / "intrinsics" / "walk_camera.txt").write_text("0: PINHOLE\n")
     scene = import_scene(folder, options=ALL)
     assert scene.panoramas == ()
@@ -188,8 +201,8 @@ def test_vipe_perspective_keeps_the_path(tmp_path: Path) -> None:
     assert "perspective" in scene.warnings[0]
 
 
-def test_a_map_with_code_in_it_is_refused(tmp_path: Path) -> None:
-    folder = vipe_folder(tmp_path / "vipe")
+def test_a_map_with_code_in_it_is_refused(vipe: Path, tmp_path: Path) -> None:
+    folder = vipe
     marker = tmp_path / "ran"
 
     class Harm:
@@ -203,8 +216,8 @@ def test_a_map_with_code_in_it_is_refused(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-def test_vipe_damage_is_said(tmp_path: Path) -> None:
-    folder = vipe_folder(tmp_path / "vipe")
+def test_vipe_damage_is_said(vipe: Path) -> None:
+    folder = vipe
     whole = (folder / "depth" / "walk.zip").read_bytes()
     (folder / "depth" / "walk.zip").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(MediaError, match="expected a ZIP archive of depth"):
@@ -521,15 +534,16 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
             ImportOptions(**options)
 
 
-def test_the_verb_writes_what_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_writes_what_was_read(
+    vipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from pantheon_core.cache import load_ply
     from pantheon_core.cli import main
     from pantheon_core.trajectory import read_trajectory
 
-    folder = vipe_folder(tmp_path / "vipe")
     out = tmp_path / "out"
     files = ["--path-out", str(out / "path.json"), "--points-out", str(out / "points.ply")]
-    verb = ["import", str(folder), "-q", "--panoramas", "2", "--height", "16", *files]
+    verb = ["import", str(vipe), "-q", "--panoramas", "2", "--height", "16", *files]
     assert main([*verb, "--panoramas-out", str(out / "panoramas")]) == 0
     assert "5 cameras at 12 per second" in capsys.readouterr().err
     assert len(read_trajectory(out / "path.json")) == 5

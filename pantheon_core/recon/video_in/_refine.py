@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,13 @@ import torch
 from torch import Tensor
 
 from ...errors import Progress
-from ...geometry import quaternion_wxyz_from_rotation, rotation_from_quaternion_wxyz, se3_from, slerp
+from ...geometry import (
+    quaternion_wxyz_from_rotation,
+    rotation_from_quaternion_wxyz,
+    se3_from,
+    se3_inverse,
+    slerp,
+)
 from ..poses import PanoramaPoses
 from ._flow import Patches, cut_patches, follow
 from ._gray import Pyramid, make_pyramid, to_gray
@@ -21,6 +28,10 @@ __all__ = ["Anchor", "interpolate_poses", "refine_poses"]
 
 _GOOD = 0.75
 _MOST_POINTS = 500
+_REACH = 6
+"""Frames within which a fitted one says where the search beyond the key frames goes on."""
+_MOST_EARLY = 60
+"""Frames before the first registered key frame that are held until it comes."""
 _TOLERANCE = 1.5
 """Pixels of the tracking size within which a point agrees with a pose."""
 
@@ -110,37 +121,66 @@ def refine_poses(
         (T, 4, 4) float64 and (T,) residuals in radians, NaN where a frame could not be fitted and follows
         its neighbours.
     """
-    refined = T_world_cam.clone()
-    residual = torch.full((len(refined),), math.nan)
-    places = torch.tensor([anchor.row for anchor in anchors])
-    last: int | None = None
-    for row, rgb in enumerate(frames):
-        if row >= len(refined):
-            break
-        after = int(torch.searchsorted(places, row, right=True))
-        near = [anchors[i] for i in (after - 1, after) if 0 <= i < len(anchors)]
-        start = _start(T_world_cam, refined, row, last, near)
+    path = _Path(T_world_cam, anchors)
+    early: list[tuple[int, Pyramid]] = []
+    count = len(T_world_cam)
+    for row, rgb in enumerate(itertools.islice(frames, count)):
         picture = make_pyramid(to_gray(rgb), settings.tracking_height)
+        if row < anchors[0].row:
+            # From the first key frame backwards: each frame begins where the one after it was found.
+            early = [*early, (row, picture)][-_MOST_EARLY:]
+        else:
+            path.fit(row, picture)
+            while early:
+                path.fit(*early.pop())
+        if progress:
+            progress(row + 1, count)
+    return _fill(path.refined, T_world_cam, path.residual.isfinite()), path.residual
+
+
+class _Path:
+    """Poses on their way from interpolated to fitted."""
+
+    def __init__(self, rough: Tensor, anchors: list[Anchor]) -> None:
+        self.rough, self.anchors = rough, anchors
+        self.refined = rough.clone()
+        self.residual = torch.full((len(rough),), math.nan)
+        self.rows = torch.tensor([anchor.row for anchor in anchors])
+
+    def fit(self, row: int, picture: Pyramid) -> None:
+        """Fit one frame; it stays as it is where that fails."""
+        after = int(torch.searchsorted(self.rows, row, right=True))
+        near = [self.anchors[i] for i in (after - 1, after) if 0 <= i < len(self.anchors)]
+        inside = self.rows[0] <= row <= self.rows[-1]
+        start = self._between(row, near) if inside else self._beyond(row, 1 if row > self.rows[-1] else -1)
         placed = _fit(picture, start, near)
         if placed is not None:
-            refined[row], residual[row] = placed
-            last = row
-        if progress:
-            progress(row + 1, len(refined))
-    return _fill(refined, T_world_cam, residual.isfinite()), residual
+            self.refined[row], self.residual[row] = placed
 
+    def _fitted(self, row: int) -> bool:
+        return 0 <= row < len(self.residual) and bool(self.residual[row].isfinite())
 
-def _start(T_world_cam: Tensor, refined: Tensor, row: int, last: int | None, near: list[Anchor]) -> Tensor:
-    """Where the search begins: beside the frame before, going on to the next key frame."""
-    if last is None or last < near[0].row:
-        return T_world_cam[row]
-    start = T_world_cam[row].clone()
-    drift = refined[last, :3, 3] - T_world_cam[last, :3, 3]
-    # The difference to the straight line fades to nothing at the next key frame.
-    ahead = near[-1].row - last
-    fade = (near[-1].row - row) / ahead if near[-1].row > row and ahead > 0 else 1.0
-    start[:3, 3] += drift * fade
-    return start
+    def _between(self, row: int, near: list[Anchor]) -> Tensor:
+        """Between two key frames: off the straight line as the last frame was, less and less."""
+        last = next((i for i in range(row - 1, near[0].row - 1, -1) if self._fitted(i)), None)
+        start = self.rough[row].clone()
+        if last is not None and near[-1].row > last:
+            fade = (near[-1].row - row) / (near[-1].row - last)
+            start[:3, 3] += fade * (self.refined[last, :3, 3] - self.rough[last, :3, 3])
+        return start
+
+    def _beyond(self, row: int, way: int) -> Tensor:
+        """Before the first, after the last key frame: on from the nearest fitted frame as fast as there."""
+        nearest = [i for i in (row - way * k for k in range(1, _REACH + 1)) if self._fitted(i)]
+        if not nearest:
+            return self.rough[row]
+        beside = nearest[0]
+        start = self.refined[beside] @ se3_inverse(self.rough[beside]) @ self.rough[row]
+        start[:3, 3] = self.refined[beside, :3, 3]
+        if len(nearest) > 1:
+            moved = self.refined[beside, :3, 3] - self.refined[nearest[1], :3, 3]
+            start[:3, 3] += moved * ((row - beside) / (beside - nearest[1]))
+        return start
 
 
 def _fit(picture: Pyramid, start: Tensor, near: list[Anchor]) -> tuple[Tensor, float] | None:

@@ -21,6 +21,8 @@ _EARLY, _LATE = 0.75, 1.25
 """A window of candidates is open between these multiples of the parallax asked for."""
 _LOST, _NEARLY_LOST = 0.35, 0.55
 """Shares of corners found below which a key frame is due at once, and soon."""
+_AS_SHARP = 0.8
+"""Of the sharpest of the first frames: as good for a beginning."""
 _BLURRED = 0.6
 """Of the shot's median sharpness: below, the window stays open for a better frame."""
 _SUSPECT = 0.3
@@ -130,9 +132,10 @@ class Selector:
     # --- the start and the end of a shot
 
     def _start(self) -> None:
-        """The sharpest of the first frames is the first key frame; those before it are followed backwards."""
-        best = max(range(len(self._opening)), key=lambda i: self._opening[i].sharp)
+        """The first of the sharp ones begins; those before it are followed backwards."""
         opening, self._opening = self._opening, []
+        sharpest = max(seen.sharp for seen in opening)
+        best = next(i for i, seen in enumerate(opening) if seen.sharp >= _AS_SHARP * sharpest)
         self.shots.append(Shot(first=opening[best].number))
         self._become_key(opening[best], None)
         start = self._last
