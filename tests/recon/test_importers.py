@@ -452,6 +452,30 @@ def test_colmap_rigs_become_panoramas(tmp_path: Path, frames: bool) -> None:
         assert float((one.rgb - truth)[:, level].abs().mean()) < 0.01
 
 
+@pytest.mark.parametrize("kind", ["binary", "text"])
+def test_colmap_as_colmap_itself_writes_it(tmp_path: Path, kind: str) -> None:
+    pycolmap = pytest.importorskip("pycolmap")
+    options = pycolmap.SyntheticDatasetOptions()
+    options.num_rigs, options.num_cameras_per_rig, options.num_frames_per_rig = 1, 4, 3
+    options.num_points3D = 20
+    options.sensor_from_rig_translation_stddev = 0.0
+    options.sensor_from_rig_rotation_stddev = 40.0
+    made = pycolmap.synthesize_dataset(options)
+    getattr(made, f"write_{kind}")(str(tmp_path))
+    scene = import_scene(tmp_path, options=ImportOptions(panoramas=0))
+    frames = sorted(made.frames.values(), key=lambda frame: frame.frame_id)
+    T_file_rig = np.stack([np.eye(4)] * 3)
+    T_file_rig[:, :3] = [frame.rig_from_world.inverse().matrix() for frame in frames]
+    T_world_rig = np.linalg.inv(T_file_rig[0]) @ T_file_rig
+    assert torch.allclose(scene.trajectory.T_world_cam.double(), torch.from_numpy(T_world_rig), atol=1e-5)
+    assert len({one.name for one in scene.panoramas}) == 3
+    assert len(scene.poses.observation_point) == 3 * 20
+    xyz = np.stack([made.points3D[i].xyz for i in sorted(made.points3D)])
+    local = (np.linalg.inv(T_file_rig[0]) @ np.c_[xyz, np.ones(20)].T).T[:, :3]
+    gap = torch.cdist(scene.poses.points.double(), torch.from_numpy(local))
+    assert float(gap.amin(1).max()) < 1e-4
+
+
 def test_colmap_perspective_keeps_path_and_points(tmp_path: Path) -> None:
     folder = colmap_folder(tmp_path / "c", "txt")
     (folder / "sparse" / "0" / "cameras.txt").write_text("7 SIMPLE_RADIAL 64 48 50 32 24 0.1\n")

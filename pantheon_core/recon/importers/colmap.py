@@ -12,7 +12,7 @@ Source: https://colmap.github.io/format.html; COLMAP 4.1, src/colmap/sensor/mode
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -152,7 +152,10 @@ def _stations(model: ColmapModel) -> tuple[list[Station], list[str]]:
         name = _common_name(members)
         T_file_cam = poses[members[0].id] if motion is None else _motion(motion, f"the rig of {name}")
         found.append(Station(name=name, T_file_cam=T_file_cam, images=tuple(members), spherical=False))
-    return sorted(found, key=lambda station: natural(station.images[0].name)), warnings
+    found.sort(key=lambda station: natural(station.images[0].name))
+    if len({station.name for station in found}) < len(found):
+        found = [replace(station, name=f"{station.name}_{i:04d}") for i, station in enumerate(found)]
+    return found, warnings
 
 
 def _groups(
