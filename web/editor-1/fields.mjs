@@ -52,6 +52,7 @@ export class Fields {
     this.dialog = dialog;
     this.editor = dialog.editor;
     this.dragged = -1;
+    this.scrolled = -1;
     this.sections = [this.makeList(), this.makeKey(), this.makePath()];
     for (const section of this.sections) {
       section.addEventListener("input", (event) => (event.target.dataset.typing = "true"));
@@ -202,6 +203,14 @@ export class Fields {
       row.setAttribute("aria-label", label);
       row.replaceChildren(make("b", { text: String(i + 1) }), make("span", { text: content }), make("span", { text: text("frameOf", { frame }) }));
     });
+    this.scrollToSelected(selected);
+  }
+
+  /** A keyframe chosen in the scene is seen in the list too. */
+  scrollToSelected(selected) {
+    if (selected === this.scrolled) return;
+    this.scrolled = selected;
+    this.list.children[selected]?.scrollIntoView({ block: "nearest" });
   }
 
   makeRow(index) {
