@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import itertools
+import logging
 import math
 from os import PathLike
 
@@ -22,6 +24,7 @@ from ._types import KeyFrame, Solver, TrackSettings, VideoTrack
 
 __all__ = ["track_frames", "track_video"]
 
+_logger = logging.getLogger(__name__)
 _NO_PLACE = "The key frames could not be placed: the path has the camera's rotation and no motion."
 _HALF = "Fewer than half of the frames could be refined; the path between is a guess."
 
@@ -83,6 +86,12 @@ def track_frames(
         progress: called with (steps done, steps).
     """
     settings = settings or TrackSettings()
+    if solver is None and importlib.util.find_spec("pycolmap") is None:
+        # Said before the first pass, which may take minutes; the error comes only if places are looked for.
+        _logger.warning(
+            "pycolmap is not installed: only the turning of a camera that stays on its spot can be found. "
+            "Install it with 'pip install \"pycolmap>=4.2\"'."
+        )
     steps = Steps(progress, max(count, 1))
     keys = find_keys(source, settings, solver, steps)
     if int(keys.poses.registered.sum()) >= 2:
