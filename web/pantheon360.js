@@ -63,7 +63,7 @@ class NodePart {
   grow() {
     const [width, height] = this.node.size;
     const needed = this.node.computeSize();
-    const least = this.kind === "viewer" ? MIN_WIDTH : 0;
+    const least = this.kind === "viewer" && !this.live ? MIN_WIDTH : 0;
     this.node.setSize([Math.max(width, needed[0], least), Math.max(height, needed[1])]);
   }
 
@@ -154,15 +154,14 @@ function hideText(node) {
   widget.options.hidden = true;
 }
 
-/** Previews of running samplers: an announcement, then the picture in the host's channel. */
+/** Previews of running samplers: an announcement, then the picture in the host's channel, at last the next node. */
 let live = null;
-api.addEventListener("pantheon360_preview", ({ detail }) => {
-  live ??= import(MODULES.live);
-  live.then((module) => module.announce(detail, { api, locale: locale() }));
-});
-api.addEventListener("b_preview_with_metadata", ({ detail }) => {
-  live?.then((module) => module.take(detail, { app, parts }));
-});
+for (const event of ["pantheon360_preview", "b_preview_with_metadata", "executing"]) {
+  api.addEventListener(event, ({ detail }) => {
+    if (event === "pantheon360_preview") live ??= import(MODULES.live);
+    live?.then((module) => module.hear(event, detail, { app, api, parts, locale: locale() }));
+  });
+}
 
 app.registerExtension({
   name: "Pantheon360.Viewer",

@@ -19,37 +19,33 @@ const SHEET = `[data-testid^="node-body-"]:has(.p360) > img, [data-testid^="node
 let announced = null;
 /** @type {Map<string, LivePictures>} of nodes that run, by their names for the host */
 const running = new Map();
-let ready = false;
+let prepared = false;
 
-function prepare(api, locale) {
-  ready = true;
+function prepare({ api, locale }) {
+  if (prepared) return;
+  prepared = true;
   const style = document.createElement("style");
   style.id = "pantheon360-live-style";
   style.textContent = SHEET;
   document.head.append(style);
   useLocale(locale, api);
-  // The host names the node that it turns to, or none at the end, whatever the end was.
-  api.addEventListener("executing", ({ detail }) => {
-    for (const [name, pictures] of running) {
-      if (name === String(detail)) continue;
-      pictures.finish();
-      running.delete(name);
-    }
-  });
-}
-
-/** @param {Said} said what the next picture of that node shows */
-export function announce(said, { api, locale }) {
-  if (!ready) prepare(api, locale);
-  announced = said;
 }
 
 /**
- * A picture of any node's. Those that were announced go to the node's viewer.
- * @param {{blob: Blob, nodeId: string, displayNodeId: string}} detail
- * @param {{app: any, parts: WeakMap<object, any>}} host
+ * A message of the host, in the order in which they came.
+ * @param {string} event
+ * @param {any} detail
+ * @param {{app: any, api: any, parts: WeakMap<object, any>, locale: string}} host
  */
-export function take({ blob, nodeId, displayNodeId }, { app, parts }) {
+export function hear(event, detail, host) {
+  prepare(host);
+  if (event === "pantheon360_preview") announced = detail;
+  else if (event === "b_preview_with_metadata") take(detail, host);
+  else finishOthers(detail);
+}
+
+/** A picture of any node's. Those that were announced go to the node's viewer. */
+function take({ blob, nodeId, displayNodeId, jobId }, { app, parts }) {
   const said = announced;
   if (!said || String(said.node_id) !== String(nodeId)) return;
   announced = null;
@@ -59,12 +55,21 @@ export function take({ blob, nodeId, displayNodeId }, { app, parts }) {
   if (!part || !SAMPLERS.includes(node.constructor.comfyClass ?? node.comfyClass)) return;
   if (!part.live || part.live.released) {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    part.live = new LivePictures({ changed: () => part.content?.changed(), still });
+    part.live = new LivePictures({ changed: () => part.content?.changed(), still, name: `live ${jobId}` });
   }
   running.set(String(displayNodeId), part.live);
   part.live.take(blob, said);
   part.add();
   part.content?.showLive(part.live);
+}
+
+/** The host names the node that it turns to, or none at the end, whatever the end was. */
+function finishOthers(name) {
+  for (const [its, pictures] of running) {
+    if (its === String(name)) continue;
+    pictures.finish();
+    running.delete(its);
+  }
 }
 
 /** @param {any} graph the root @param {string} name "12:5" is node 5 of the subgraph in node 12 */

@@ -29,9 +29,13 @@ export function captionOf(said, index, ended) {
 }
 
 export class LivePictures {
-  /** @param {{ changed: () => void, still?: boolean }} settings `still`: one frame only, the middle one */
-  constructor({ changed, still = false }) {
+  /**
+   * @param {{changed: () => void, name: string, still?: boolean}} settings `name`: of the run; `still`: one frame
+   *   only, the middle one
+   */
+  constructor({ changed, name, still = false }) {
     this.changed = changed;
+    this.name = name;
     this.still = still;
     this.status = { state: "ready" };
     this.video = null;

@@ -160,7 +160,7 @@ export class Viewer {
     if (this.disposed || live.released || this.sources[0] === live) return;
     const first = this.urls === undefined;
     for (const one of this.sources) one.release();
-    this.urls ??= "live";
+    this.urls ??= live.name;
     this.entries = [live.entry];
     this.sources = [live];
     this.playback.take([]);
