@@ -314,6 +314,32 @@ def test_frames_before_the_first_key_are_placed(walk: list[torch.Tensor]) -> Non
     assert float(metres[:3].max()) < 0.02
 
 
+@pytest.mark.parametrize("silent", [1, None])
+def test_key_frames_that_saw_no_points(walk: list[torch.Tensor], silent: int | None) -> None:
+    """One key frame, or all, have a place and no points: from the same spot as another, or from GPS."""
+    known = known_places(WALK, walk)
+
+    def solve(rgb, valid, progress) -> PanoramaPoses:
+        poses = known(rgb, valid, progress)
+        seen = poses.observation_panorama != silent if silent else poses.observation_panorama < 0
+        return dataclasses.replace(
+            poses,
+            observation_panorama=poses.observation_panorama[seen],
+            observation_point=poses.observation_point[seen],
+        )
+
+    settings = dataclasses.replace(FAST, parallax=math.radians(1))
+    track = track_frames(lambda: iter(walk[:8]), fps=12, settings=settings, solver=solve)
+    degrees, metres = errors_of(track, WALK)
+    if silent:
+        assert bool(track.residual.isfinite().all())
+        assert float(degrees.max()) < 0.5
+    else:
+        assert bool(track.residual.isnan().all())
+        assert any("guess" in text for text in track.warnings)
+    assert float(metres[[key.frame for key in track.keys]].max()) < 0.01
+
+
 def test_path_length_makes_it_metric(walk: list[torch.Tensor]) -> None:
     settings = dataclasses.replace(FAST, path_length=7.0, parallax=math.radians(1))
     track = track_frames(lambda: iter(walk[:8]), fps=12, settings=settings, solver=known_places(WALK, walk))

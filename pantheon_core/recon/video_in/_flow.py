@@ -98,11 +98,11 @@ def cut_patches(source: Pyramid, rays: Tensor) -> Patches:
     templates, slopes, steps = [], [], []
     side = _SIDE + 2
     for number in range(len(source.levels)):
-        wide = _look(source, number, rays, across, _grid(1)).reshape(-1, side, side)
-        template, scale = _normalised(wide[:, 1:-1, 1:-1].reshape(len(rays), -1))
+        wide = _look(source, number, rays, across, _grid(1)).reshape(len(rays), side, side)
+        template, scale = _normalised(wide[:, 1:-1, 1:-1].flatten(1))
         dx = (wide[:, 1:-1, 2:] - wide[:, 1:-1, :-2]) / 2
         dy = (wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]) / 2
-        slope = torch.stack((dx, dy), dim=-1).reshape(len(rays), -1, 2) / scale[..., None]
+        slope = torch.stack((dx, dy), dim=-1).flatten(1, 2) / scale[..., None]
         square = torch.einsum("npi,npj->nij", slope, slope)
         # A little of the identity keeps edges from sliding along themselves.
         square = square + torch.eye(2) * 1e-3 * square.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]

@@ -87,10 +87,12 @@ def interpolate_poses(rows: Tensor, T_world_key: Tensor, R_frame_start: Tensor) 
 def make_anchors(
     rows: Tensor, T_world_key: Tensor, keys: list[int], grays: list[Pyramid], poses: PanoramaPoses
 ) -> list[Anchor]:
-    """What the registered key frames saw; `keys` are their rows in `poses`."""
+    """What the registered key frames saw, where they saw anything; `keys` are their rows in `poses`."""
     anchors = []
     for row, T_world_cam, key, gray in zip(rows.tolist(), T_world_key, keys, grays, strict=True):
         seen = poses.observation_point[poses.observation_panorama == key].unique()
+        if not len(seen):  # its place comes from another one's: from the same spot, or from GPS
+            continue
         # Evenly through the list, whose order has nothing to do with where the points are.
         seen = seen[torch.linspace(0, len(seen) - 1, min(len(seen), _MOST_POINTS)).round().long()]
         points = poses.points[seen].double()
@@ -121,6 +123,8 @@ def refine_poses(
         (T, 4, 4) float64 and (T,) residuals in radians, NaN where a frame could not be fitted and follows
         its neighbours.
     """
+    if not anchors:
+        return T_world_cam, torch.full((len(T_world_cam),), math.nan)
     path = _Path(T_world_cam, anchors)
     early: list[tuple[int, Pyramid]] = []
     count = len(T_world_cam)
@@ -186,16 +190,12 @@ class _Path:
 def _fit(picture: Pyramid, start: Tensor, near: list[Anchor]) -> tuple[Tensor, float] | None:
     points, rays, weights = [], [], []
     for anchor in near:
-        if not len(anchor.points):
-            continue
         expected = torch.nn.functional.normalize((anchor.points - start[:3, 3]) @ start[:3, :3], dim=-1)
         R_frame_anchor = start[:3, :3].T @ anchor.T_world_cam[:3, :3]
         found, score = follow(anchor.patches, picture, expected.float(), R_frame_anchor)
         points.append(anchor.points)
         rays.append(found)
         weights.append(torch.where(score > _GOOD, score.clamp(min=0), 0.0))
-    if not points:
-        return None
     weight = torch.cat(weights)
     good = weight > 0
     placed = place_camera(
