@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..cache import PointCache
-from ..cache.cleaning import scale_by_camera_height
+from ..cache.cleaning import anchor_grid, scale_by_camera_height
 from ..check import check_shape
 from ..errors import InputError
 from ..geometry import rays_to_erp_pixels
@@ -146,12 +146,22 @@ def _distances(cache: PointCache, T_world_cam: Tensor) -> tuple[float, float, fl
     return found[0], found[1], found[2], found[3]
 
 
-def _confidence(cache: PointCache, T_world_cam: Tensor, height: int) -> RenderedFrame | None:
+def _confidence(cache: PointCache, T_world_cam: Tensor, height: int) -> tuple[Tensor, Tensor] | None:
+    """((h, w) 0..1, (h, w) bool where there is any) on the CPU; None without points."""
     if not len(cache.points):
         return None
+    for index, pose in enumerate(cache.T_world_anchor):
+        if bool((pose.cpu() - T_world_cam.cpu()).abs().max() < 1e-6):
+            grid = anchor_grid(cache, index)
+            if grid is not None:  # the panorama itself: what it saw needs no rendering
+                known = cache.confidence[grid.number.clamp_min(0)] * grid.valid
+                both = torch.stack((known, grid.valid.float()))[None].cpu()
+                small = torch.nn.functional.interpolate(both, (height, 2 * height), mode="nearest-exact")[0]
+                return small[0], small[1] > 0.5
     grey = (cache.confidence.clamp(0, 1) * 255).round().to(torch.uint8)[:, None].expand(-1, 3)
     shown = dataclasses.replace(cache, colors=grey.contiguous(), sky=None)
-    return next(render_path(shown, T_world_cam[None], height, workers=1))
+    frame = next(render_path(shown, T_world_cam[None], height, workers=1))
+    return frame.rgb[0].cpu(), frame.coverage.cpu()
 
 
 def _shares(frame: RenderedFrame) -> tuple[float, float, float]:
@@ -224,7 +234,11 @@ def _edge_pixels(cache: PointCache, T_world_cam: Tensor, height: int) -> Tensor:
 
 
 def _panels(
-    report: CacheReport, seen: RenderedFrame, moved: RenderedFrame, sure: RenderedFrame | None, edge: Tensor
+    report: CacheReport,
+    seen: RenderedFrame,
+    moved: RenderedFrame,
+    sure: tuple[Tensor, Tensor] | None,
+    edge: Tensor,
 ) -> list[Panel]:
     rgb, distance, coverage = seen.rgb.cpu(), seen.distance.cpu(), seen.coverage.cpu()
     solid, sky = coverage & (distance > 0), coverage & (distance <= 0)
@@ -232,7 +246,7 @@ def _panels(
     share = _logarithmic(distance, report.near, report.far)
     unit = report.unit
     none = torch.zeros_like(distance)
-    trusted = ramp(1 - sure.rgb.cpu()[0]) * sure.coverage.cpu() if sure is not None else ramp(none) * 0
+    trusted = ramp(1 - sure[0]) * sure[1] if sure is not None else ramp(none) * 0
     return [
         Panel(label="Colour", picture=rgb),
         Panel(

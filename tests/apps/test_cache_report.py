@@ -77,6 +77,17 @@ def test_the_picture_shows_each_of_them(report):
     assert cache_report(other, torch.eye(4), width=512).picture.shape[2] == 512
 
 
+def test_confidence_looks_the_same_from_the_panorama_and_beside_it(report):
+    cache, found = report
+    beside = torch.eye(4)
+    beside[0, 3] = 1e-4  # here it is rendered, there it is looked up
+    other = cache_report(cache, beside).picture
+    rows, columns = slice(325, 590), slice(6, 510)
+    away = (found.picture - other)[:, rows, columns].abs().amax(0)
+    assert (away < 0.1).float().mean() > 0.97
+    assert found.picture[:, rows, columns].std() > 0.1
+
+
 def test_what_is_doubtful_is_said():
     confidence, near = torch.full((H, 2 * H), 0.3), room()
     near[56:] = 0.05
