@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import InputError
 from ..warp_runtime import load_warp, quiet_warp
 from ._layers import Layer, blend_layers
 from ._samples import Samples, direction_tables, every_pixel, mix_samples, quarters, silhouettes, within
@@ -29,6 +30,7 @@ from ._scene import (
 
 __all__ = ["WarpRenderer"]
 
+_MOST = 16383  # rows: `_places` packs twice as many into 15 bits
 _EMPTY = torch.iinfo(torch.int64).max
 _BLOCK = 8  # pixels: the kernels' BLOCK
 _NEAR = 2  # pixels: how far triangles of the kernel `far_from_samples` reach from their first corner
@@ -111,6 +113,10 @@ class WarpRenderer:
     """
 
     def __init__(self, scene: Scene, height: int) -> None:
+        if height > _MOST:
+            raise InputError(
+                f'height: expected at most {_MOST} with backend "warp", got {height}; use "torch"'
+            )
         wp = load_warp()
         device = scene.points.device
         with quiet_warp(wp):
