@@ -64,9 +64,19 @@ No model is loaded here. The scene is rendered along the path, and leaves as ord
 Connect them to Wan VACE (control video and control mask), to a depth ControlNet, or to any inpainting
 model, in place of the three **Save 360° Video** nodes. Wrap-around models keep the seam closed."""
 
+_LONG_NOTE = """# A long walk
+
+A path of any length is painted in windows that go on from one another, and written as one video. Memory
+does not grow with the number of frames. Stop it at any time: queued again, it goes on where it was.
+
+1. **Clean 3D Cache** removes what floats and what is stretched over edges, and says what it did.
+2. **Trajectory** - open the editor with its button: see the scene, set keyframes, scrub the scaffold.
+3. **Long 360° Video** - *window* 0 takes the number of frames that the model was made for."""
+
 _LOOK = ["look", "PreviewImage", "Preview: what the scene holds", {}]
 _REPORT = ["report", "PreviewAny", "Path report", {}]
 _SAMPLING = {"seed": 0, "control_after_generate": "fixed", "steps": 12}
+_LONG = {**_SAMPLING, "steps": 8, "height": 128, "filename_prefix": "video/long_walk"}
 _MODEL = ["model", "PantheonModelLoader", "", {}]
 WORKFLOWS: dict[str, dict[str, Any]] = {
     "01_walk_from_one_photo": {
@@ -77,7 +87,10 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
             [["path", "TrajectoryFromKeyframes", "", {"path": "forward", "distance": 0.5}], _REPORT],
             [["scaffold", "RenderERPScaffold", "", {"height": 256}], _MODEL],
             [["sampler", "PantheonSampler", "", _SAMPLING]],
-            [["save", "SaveERPVideo", "", {"filename_prefix": "video/walk"}]],
+            [
+                ["save", "SaveERPVideo", "", {"filename_prefix": "video/walk"}],
+                ["compare", "PantheonPreview360", "Video against scaffold", {}],
+            ],
         ],
         "links": [
             "photo.panorama > cache.panoramas",
@@ -89,6 +102,8 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
             "model.model > sampler.model",
             "scaffold.scaffold > sampler.scaffold",
             "sampler.images > save.images",
+            "sampler.images > compare.images",
+            "scaffold.images > compare.compare",
         ],
     },
     "02_between_two_panoramas": {
@@ -154,6 +169,25 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
             "scaffold.inverse_distance > depth.images",
         ],
     },
+    "04_long_walk": {
+        "note": _LONG_NOTE,
+        "columns": [
+            [["photo", "LoadPanorama", "", {"image": "pantheon360/quay_sunset.jpg", "height": 512}]],
+            [["cache", "Build3DCache", "", {}], _LOOK],
+            [["clean", "PantheonCleanCache", "", {}]],
+            [["path", "TrajectoryFromKeyframes", "", {"path": "forward", "distance": 1.5, "frames": 40}]],
+            [["long", "PantheonLongVideo", "", _LONG], _MODEL],
+        ],
+        "links": [
+            "photo.panorama > cache.panoramas",
+            "cache.preview > look.images",
+            "cache.cache > clean.cache",
+            "clean.cache > path.cache",
+            "clean.cache > long.cache",
+            "path.trajectory > long.trajectory",
+            "model.model > long.model",
+        ],
+    },
 }
 
 BUILD_JS = """async (spec) => {
@@ -179,10 +213,11 @@ BUILD_JS = """async (spec) => {
         widget.value = value;
       }
       const size = node.computeSize();
-      const tall = { PreviewImage: 420, SaveERPVideo: 460, LoadPanorama: 460, TrajectoryFromKeyframes: 520 };
+      const tall = { PreviewImage: 420, SaveERPVideo: 560, LoadPanorama: 460, PantheonPreview360: 460 };
       node.size = [Math.max(size[0], 330), Math.max(size[1], tall[type] ?? 0)];
       node.pos = [left, top];
-      top += node.size[1] + 70;
+      // Vue nodes are taller than the canvas says: a row is 32 pixels there and 24 here.
+      top += 1.4 * node.size[1] + 80;
       width = Math.max(width, node.size[0]);
       made[key] = node;
     }

@@ -65,7 +65,7 @@ class Scaffold:
     anchors: tuple[Tensor, ...]
 
 
-def _seen_from(anchor: Anchor, T_world_cam: Tensor, height: int) -> tuple[Tensor, Tensor]:
+def seen_from(anchor: Anchor, T_world_cam: Tensor, height: int) -> tuple[Tensor, Tensor]:
     """The anchor's rgb (3, H, W) and valid (H, W), turned to a camera's orientation."""
     turn = anchor.T_world_cam[:3, :3].T @ T_world_cam[:3, :3]
     stacked = torch.cat([anchor.rgb, anchor.valid[None].to(anchor.rgb)])
@@ -77,7 +77,19 @@ def _seen_from(anchor: Anchor, T_world_cam: Tensor, height: int) -> tuple[Tensor
     return stacked[:3] * valid, valid
 
 
-def _anchor_at(anchors: Sequence[Anchor], T_world_cam: Tensor) -> Anchor | None:
+def put_photograph(
+    anchor: Anchor, T_world_cam: Tensor, rgb: Tensor, coverage: Tensor
+) -> tuple[Tensor, Tensor]:
+    """A rendered frame (3, H, W) and its coverage (H, W), with the true panorama put over it.
+
+    Where the photograph shows nothing, or is masked, the rendered scene stays: others may have seen it.
+    """
+    photo, shown = seen_from(anchor, T_world_cam, rgb.shape[-2])
+    return torch.where(shown, photo, rgb), coverage | shown
+
+
+def anchor_at(anchors: Sequence[Anchor], T_world_cam: Tensor) -> Anchor | None:
+    """The anchor that a camera stands on, or None."""
     offsets = [float((a.T_world_cam[:3, 3] - T_world_cam[:3, 3]).norm()) for a in anchors]
     nearest = min(range(len(anchors)), key=offsets.__getitem__)
     return anchors[nearest] if offsets[nearest] <= ANCHOR_TOLERANCE else None
@@ -119,13 +131,13 @@ def render_scaffold(
     rgb = torch.stack([frame.rgb for frame in frames])
     coverage = torch.stack([frame.coverage for frame in frames])
     distance = torch.stack([frame.distance for frame in frames])
-    start = _anchor_at(anchors, poses[0])
-    end = _anchor_at(anchors, poses[-1]) if len(poses) > 1 else None
+    start = anchor_at(anchors, poses[0])
+    end = anchor_at(anchors, poses[-1]) if len(poses) > 1 else None
     if start is None:
         log.warning("the path starts on no anchor panorama: its first frame is rendered, not the photograph")
     for index, anchor in ((0, start), (-1, end)):
         if anchor is not None:
-            rgb[index], coverage[index] = _seen_from(anchor, poses[index], height)
+            rgb[index], coverage[index] = put_photograph(anchor, poses[index], rgb[index], coverage[index])
     ends = (0, -1) if end is not None and end is not start else (0,)
     seen = [pull_push(rgb[index], coverage[index]) for index in ends]
     return Scaffold(rgb=rgb, coverage=coverage, distance=distance, trajectory=trajectory, anchors=tuple(seen))

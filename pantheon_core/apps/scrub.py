@@ -16,7 +16,7 @@ from ..errors import InputError, Progress
 from ..geometry import resize_erp
 from ..render import Backend, PreparedCache
 from ..trajectory import Trajectory
-from .scaffold import Anchor, _anchor_at, _seen_from
+from .scaffold import Anchor, anchor_at, put_photograph, seen_from
 
 __all__ = ["Detail", "ScrubFrame", "ScrubReport", "ScrubScene", "covered_fraction", "hole_heat"]
 
@@ -177,11 +177,13 @@ class ScrubScene:
 
     def _seen(self, trajectory: Trajectory, index: int, height: int, level: str) -> tuple[Tensor, Tensor]:
         pose = trajectory.T_world_cam[index]
-        if index in (0, len(trajectory) - 1):
-            anchor = _anchor_at(self._small_anchors(height), pose)
-            if anchor is not None:
-                return _seen_from(anchor, pose, height)
+        ends = index in (0, len(trajectory) - 1)
+        anchor = anchor_at(self._small_anchors(height), pose) if ends else None
+        if anchor is not None and bool(anchor.valid.all()):
+            return seen_from(anchor, pose, height)
         frame = self._level(level).render(pose, height)
+        if anchor is not None:
+            return put_photograph(anchor, pose, frame.rgb, frame.coverage)
         return frame.rgb, frame.coverage
 
     def _level(self, name: str) -> PreparedCache:
@@ -193,7 +195,7 @@ class ScrubScene:
         return self._levels[key]
 
     def _small_anchors(self, height: int) -> tuple[Anchor, ...]:
-        """The panoramas at the frame's size; `_seen_from` then has nothing left to shrink."""
+        """The panoramas at the frame's size; `seen_from` then has nothing left to shrink."""
         if height not in self._small:
             if len(self._small) >= 4:
                 del self._small[next(iter(self._small))]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -101,3 +102,25 @@ def test_contact_sheet_shows_the_frames_and_keeps_a_file_when_writing_fails(tmp_
         save_png(sheet[None], path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
+
+
+def test_a_masked_photograph_leaves_what_others_saw(start: tuple[Anchor, PointCache]) -> None:
+    """The scene shows through where the photograph is masked; without a scene there it is a hole."""
+    anchor, cache = start
+    upper = HEIGHT // 2
+    valid = torch.ones_like(anchor.valid)
+    valid[:upper] = False
+    photo = Anchor(rgb=torch.full_like(anchor.rgb, 0.25), valid=valid, T_world_cam=anchor.T_world_cam)
+    made = render_scaffold(cache, _straight(0.3), [photo], height=HEIGHT)
+    assert (made.rgb[0][:, upper:] == 0.25).all()
+    assert (made.rgb[0] - anchor.rgb)[:, :upper].abs().mean() < 0.01  # rendered, not the photograph
+    assert made.coverage[0].all()
+    below = dataclasses.replace(
+        cache,
+        triangles=None,
+        edge=None,
+        sky=None,
+        points=cache.points.clone().index_fill_(1, torch.tensor(1), 2.0),
+    )
+    alone = render_scaffold(below, _straight(0.3), [photo], height=HEIGHT)
+    assert not alone.coverage[0][: upper - 2].any()

@@ -90,6 +90,7 @@ def small(converted):
                 "TrajectoryFromKeyframes": {"frames": 4},
                 "PantheonModelLoader": {"checkpoint": "random_single.safetensors"},
                 "PantheonSampler": {"steps": 2},
+                "PantheonLongVideo": {"steps": 1, "height": 64, "window": 3, "overlap": 1},
             }.get(node["class_type"], {})
             assert set(change) <= set(node["inputs"])
             node["inputs"] |= change

@@ -11,7 +11,8 @@ import av
 import host_session
 import pytest
 
-WALK, BETWEEN, SCAFFOLD = "01_walk_from_one_photo", "02_between_two_panoramas", "03_scaffold_for_other_models"
+WALK, BETWEEN = "01_walk_from_one_photo", "02_between_two_panoramas"
+SCAFFOLD, LONG = "03_scaffold_for_other_models", "04_long_walk"
 SPHERICAL_V1 = uuid.UUID("ffcc8263-f855-4a93-8814-587a02521fdd")
 
 
@@ -31,7 +32,7 @@ def files_in(folder):
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(("name", "count"), [(WALK, 1), (BETWEEN, 1), (SCAFFOLD, 3)])
+@pytest.mark.parametrize(("name", "count"), [(WALK, 1), (BETWEEN, 1), (SCAFFOLD, 3), (LONG, 1)])
 def test_example_workflow_gives_panorama_videos(host, small, name, count):
     result = host.run(small[name])
     assert result.ok, f"{result.error_node}: {result.error}"

@@ -28,9 +28,7 @@ from ...diffusion.generate import Preview
 from ...errors import InputError, Progress
 from ...render import RenderedFrame, pull_push, render_path
 from ...trajectory import Trajectory
-from ..scaffold import Anchor
-from ..scaffold import _anchor_at as anchor_at
-from ..scaffold import _seen_from as seen_from
+from ..scaffold import Anchor, anchor_at, put_photograph
 from ._plan import Window, plan_windows
 from ._store import StoredWindow, WindowStore, fingerprint_of
 
@@ -199,7 +197,8 @@ def _task(
     for frame in range(window.start, window.stop):
         if frame in anchors:
             place = frame - window.start
-            rgb[place], coverage[place] = seen_from(anchors[frame], poses[frame], rgb.shape[-2])
+            true = put_photograph(anchors[frame], poses[frame], rgb[place], coverage[place])
+            rgb[place], coverage[place] = true
     ends = [pull_push(rgb[0], coverage[0]) if before is None else before.chain_frame / 255.0]
     if two_ends and window.ends_on_anchor and len(views) > 1:
         ends.append(pull_push(rgb[-1], coverage[-1]))
