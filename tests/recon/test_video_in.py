@@ -25,6 +25,7 @@ from pantheon_core.geometry import (
 )
 from pantheon_core.recon.poses import PanoramaPoses
 from pantheon_core.recon.video_in import TrackSettings, VideoTrack, track_frames, track_video
+from pantheon_core.recon.video_in._check import without_contradicted
 from pantheon_core.recon.video_in._flow import cut_patches, find_corners, follow
 from pantheon_core.recon.video_in._follower import Follower
 from pantheon_core.recon.video_in._gray import make_pyramid, sharpness, to_gray
@@ -213,6 +214,36 @@ def test_poses_between_keys() -> None:
     assert float((off.diagonal(dim1=1, dim2=2).sum(1) - 3).abs().max()) < 1e-4
     alone = interpolate_poses(torch.tensor([4]), truth[4:5], measured)
     assert torch.allclose(alone[:, :3, 3], truth[4, :3, 3].expand(9, 3))
+
+
+@pytest.mark.parametrize("wrong", [0, 3, 5])
+def test_places_that_contradict_the_turning_are_taken_back(wrong: int) -> None:
+    truth = WALK[:18:3]
+    measured = truth[:, :3, :3].mT @ truth[0, :3, :3]
+    found = truth.clone()
+    found[wrong, :3, :3] = found[wrong, :3, :3] @ rotation_from_yaw_pitch_roll(math.radians(170.0)).double()
+    found[wrong, :3, 3] += 1.0
+    points = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    poses = PanoramaPoses(
+        T_world_cam=(se3_inverse(found[0]) @ found).float(),
+        registered=torch.ones(6, dtype=torch.bool),
+        points=transform_points(se3_inverse(found[0]).float(), points),
+        colors=torch.zeros(12, 3, dtype=torch.uint8),
+        observation_panorama=torch.arange(12) % 6,
+        observation_point=torch.arange(12),
+    )
+    left = without_contradicted(poses, measured, list(range(0, 18, 3)))
+    assert left.registered.tolist() == [i != wrong for i in range(6)]
+    assert any(f"Frames {3 * wrong}:" in text for text in left.warnings)
+    assert wrong not in left.observation_panorama
+    first = 1 if wrong == 0 else 0
+    kept = [i for i in range(6) if i != wrong]
+    wanted = se3_inverse(truth[first]) @ truth
+    assert torch.allclose(left.T_world_cam[kept].double(), wanted[kept], atol=1e-5)
+    there = transform_points(se3_inverse(truth[first]).float(), points)
+    assert torch.allclose(left.points, there, atol=1e-5)
+    right = dataclasses.replace(poses, T_world_cam=(se3_inverse(truth[0]) @ truth).float())
+    assert without_contradicted(right, measured, list(range(6))) is right
 
 
 # --- key frames

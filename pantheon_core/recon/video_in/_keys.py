@@ -15,6 +15,7 @@ from ...check import check_erp, check_shape
 from ...errors import InputError, MediaError, Progress
 from ...geometry import erp_rays, resize_erp
 from ..poses import PanoramaPoses
+from ._check import without_contradicted
 from ._select import Selector, Shot
 from ._solve import structure_from_motion
 from ._types import Solver, TrackSettings
@@ -85,6 +86,8 @@ def find_keys(source: Source, settings: TrackSettings, solver: Solver | None, st
         rgb = _key_pictures(source, numbers, settings, steps)
         solve = solver or structure_from_motion(numbers)
         poses = _solve(rgb, solve, settings, steps, moves(shot))
+        measured = torch.stack([shot.records[number].R_frame_start for number in numbers])
+        poses = without_contradicted(poses, measured, numbers)
         closer = _closer(settings)
         placed = int(poses.registered.sum())
         if not moves(shot) or closer is None or placed >= _REGISTERED * len(numbers):

@@ -1,0 +1,81 @@
+"""Places of key frames that the video itself contradicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from ...geometry import se3_inverse, transform_points
+from ..poses import PanoramaPoses
+
+__all__ = ["without_contradicted"]
+
+_NEIGHBOURS = 2
+_TOLERANCE = math.radians(20)
+"""Measured turns between neighbouring key frames are biased by a few degrees; wrong places are far off."""
+
+
+def without_contradicted(poses: PanoramaPoses, R_key_start: Tensor, names: list[int]) -> PanoramaPoses:
+    """Take back the places of key frames whose turn is not the one that was measured from frame to frame.
+
+    Pictures alone can mistake one side of a street for the other. A key frame is taken out when it turned
+    otherwise against more than half of the registered ones next to it.
+
+    Args:
+        poses: of K key frames in the order of time.
+        R_key_start: (K, 3, 3) float64, each camera from the first one's, as it was followed.
+        names: K frame numbers, for the warning.
+
+    Returns:
+        Poses in the world of the first key frame that is left.
+    """
+    rows = poses.registered.nonzero()[:, 0].tolist()
+    # World from the first camera: the same for all key frames that are right, but for a slow drift.
+    R_world_start = poses.T_world_cam[:, :3, :3].double() @ R_key_start
+    wrong = []
+    for at, row in enumerate(rows):
+        near = [*rows[max(0, at - _NEIGHBOURS) : at], *rows[at + 1 : at + 1 + _NEIGHBOURS]]
+        off = [_angle(R_world_start[row].T @ R_world_start[other]) for other in near]
+        if near and sum(angle > _TOLERANCE for angle in off) * 2 > len(near):
+            wrong.append(row)
+    if not wrong or len(rows) - len(wrong) < 2:
+        return poses
+    return _without(poses, wrong, [names[row] for row in wrong])
+
+
+def _angle(rotation: Tensor) -> float:
+    sine = torch.stack(
+        (
+            rotation[2, 1] - rotation[1, 2],
+            rotation[0, 2] - rotation[2, 0],
+            rotation[1, 0] - rotation[0, 1],
+        )
+    ).norm()
+    return float(torch.atan2(sine, rotation.trace() - 1))
+
+
+def _without(poses: PanoramaPoses, wrong: list[int], frames: list[int]) -> PanoramaPoses:
+    registered = poses.registered.clone()
+    registered[wrong] = False
+    first = int(registered.nonzero()[0])
+    T_first_world = se3_inverse(poses.T_world_cam[first].double())
+    T_world_cam = (T_first_world @ poses.T_world_cam.double()).float()
+    T_world_cam[~registered] = torch.eye(4)
+    kept = registered[poses.observation_panorama]
+    points = poses.points
+    warning = (
+        f"Frames {', '.join(map(str, frames))}: the places that were found contradict how the camera turned "
+        "from frame to frame; they are not used. The scene may repeat itself."
+    )
+    return dataclasses.replace(
+        poses,
+        T_world_cam=T_world_cam,
+        registered=registered,
+        points=transform_points(T_first_world, points.double()).float() if len(points) else points,
+        observation_panorama=poses.observation_panorama[kept],
+        observation_point=poses.observation_point[kept],
+        warnings=(*poses.warnings, warning),
+    )
