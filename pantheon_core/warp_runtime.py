@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,14 +17,40 @@ from .errors import BackendUnavailableError
 
 __all__ = ["load_warp", "quiet_warp", "warp_available"]
 
+OLDEST = (1, 10)
+"""Older ones lack `wp.cast`."""
+
+_log = logging.getLogger(__name__)
 _NO_DRIVER = b"Warp CUDA warning: Could not find or load the NVIDIA CUDA driver"
 _STDERR = 2
 _starting = threading.Lock()
 
 
 def warp_available() -> bool:
-    """True when warp-lang is installed."""
-    return find_spec("warp") is not None
+    """True when warp-lang is installed, in a version that knows what the kernels use."""
+    if find_spec("warp") is None:
+        return False
+    found = _installed_version()
+    if found < OLDEST:
+        _log.info(
+            "warp-lang %s is too old; version %s or newer is faster than plain torch",
+            *map(_dotted, (found, OLDEST)),
+        )
+    return found >= OLDEST
+
+
+@cache
+def _installed_version() -> tuple[int, ...]:
+    """Leading numbers of warp-lang's version; none where it does not say."""
+    try:
+        parts = version("warp-lang").split(".")[:2]
+    except PackageNotFoundError:
+        return ()
+    return tuple(int(part) for part in parts if part.isdigit())
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))
 
 
 def load_warp() -> Any:
@@ -35,7 +63,7 @@ def load_warp() -> Any:
         import warp
     except ImportError as error:
         raise BackendUnavailableError(
-            'backend "warp" needs the package warp-lang: pip install warp-lang, or choose backend="torch"'
+            'backend "warp" needs the package warp-lang: pip install "warp-lang>=1.10", or choose backend="torch"'
         ) from error
     with _starting:
         _start()

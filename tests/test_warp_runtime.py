@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from pantheon_core.warp_runtime import _without_driver_warning
+from pantheon_core import warp_runtime
+from pantheon_core.warp_runtime import _without_driver_warning, warp_available
 
 WARNING = b"Warp CUDA warning: Could not find or load the NVIDIA CUDA driver. GPU execution will not be" + (
     b" available.\n"
@@ -37,3 +38,14 @@ def test_warp_starts_without_a_word():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert "CUDA driver" not in done.stderr
+
+
+@pytest.mark.parametrize(("installed", "fine"), [("1.9.1", False), ("1.10.0", True), ("1.19.0.dev1", True)])
+def test_an_old_warp_is_as_good_as_none(monkeypatch, installed, fine):
+    pytest.importorskip("warp")
+    warp_runtime._installed_version.cache_clear()
+    monkeypatch.setattr(warp_runtime, "version", lambda name: installed)
+    try:
+        assert warp_available() is fine
+    finally:
+        warp_runtime._installed_version.cache_clear()
