@@ -22,7 +22,7 @@ __all__ = ["Search", "consistent_scene", "contradictions", "says_otherwise", "se
 _WORK_HEIGHT = 1024
 _UNIT_HEIGHT = 512
 _TOLERANCE_PIXELS = 0.85
-_SEARCHES = 8
+_SEARCHES = 10
 _STRONG = 12
 _OTHER_TURN = math.radians(3)
 _OTHER_DIRECTION = math.radians(15)
@@ -108,18 +108,24 @@ def consistent_scene(search: Search) -> SparseScene:
     usable = {key: pair for key, pair in search.pairs.items() if pair.direction is not None}
     best = _map(search, {key: pair.matches[pair.inliers] for key, pair in usable.items()})
     best_score = _score(search, best)
-    current, forced = best, []
+    forced: tuple[tuple[int, int], ...] = ()
+    tried: set[frozenset[tuple[int, int]]] = set()
     for _ in range(_SEARCHES):
-        open_ones = [key for key in _unsolved(search, current) if key not in forced]
-        if not open_ones:
+        lost = {
+            key: search.pairs[key].spread - _support(search, best, key)
+            for key in _unsolved(search, best)
+            if key not in forced and frozenset((*forced, key)) not in tried
+        }
+        if not lost:
             break
-        forced.append(max(open_ones, key=lambda key: search.pairs[key].spread))
-        tree = _spanning_tree(usable, forced, len(search.features))
+        trial = (*forced, max(lost, key=lambda key: lost[key]))
+        tried.add(frozenset(trial))
+        tree = _spanning_tree(usable, trial, len(search.features))
         rough = _map(search, {key: usable[key].matches[usable[key].inliers] for key in tree})
-        current = _map(search, _explained(search, rough))
-        score = _score(search, current)
+        scene = _map(search, _explained(search, rough))
+        score = _score(search, scene)
         if score > best_score:
-            best, best_score = current, score
+            best, best_score, forced = scene, score, trial
     return best
 
 
