@@ -63,7 +63,8 @@ def load_warp() -> Any:
         import warp
     except ImportError as error:
         raise BackendUnavailableError(
-            'backend "warp" needs the package warp-lang: pip install "warp-lang>=1.10", or choose backend="torch"'
+            'backend "warp" needs the package warp-lang: pip install "warp-lang>=1.10", or choose '
+            'backend="torch"'
         ) from error
     with _starting:
         _start()
