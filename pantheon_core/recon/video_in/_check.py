@@ -13,7 +13,6 @@ from ..poses import PanoramaPoses
 
 __all__ = ["without_contradicted"]
 
-_NEIGHBOURS = 2
 _TOLERANCE = math.radians(20)
 """Measured turns between neighbouring key frames are biased by a few degrees; wrong places are far off."""
 
@@ -21,8 +20,8 @@ _TOLERANCE = math.radians(20)
 def without_contradicted(poses: PanoramaPoses, R_key_start: Tensor, names: list[int]) -> PanoramaPoses:
     """Take back the places of key frames whose turn is not the one that was measured from frame to frame.
 
-    Pictures alone can mistake one side of a street for the other. A key frame is taken out when it turned
-    otherwise against more than half of the registered ones next to it.
+    Pictures alone can mistake one side of a street for the other. The longest row of key frames that turned
+    as it was measured is kept.
 
     Args:
         poses: of K key frames in the order of time.
@@ -35,15 +34,30 @@ def without_contradicted(poses: PanoramaPoses, R_key_start: Tensor, names: list[
     rows = poses.registered.nonzero()[:, 0].tolist()
     # World from the first camera: the same for all key frames that are right, but for a slow drift.
     R_world_start = poses.T_world_cam[:, :3, :3].double() @ R_key_start
-    wrong = []
-    for at, row in enumerate(rows):
-        near = [*rows[max(0, at - _NEIGHBOURS) : at], *rows[at + 1 : at + 1 + _NEIGHBOURS]]
-        off = [_angle(R_world_start[row].T @ R_world_start[other]) for other in near]
-        if near and sum(angle > _TOLERANCE for angle in off) * 2 > len(near):
-            wrong.append(row)
+    right = _longest_chain(rows, R_world_start)
+    wrong = [row for row in rows if row not in right]
     if not wrong or len(rows) - len(wrong) < 2:
         return poses
     return _without(poses, wrong, [names[row] for row in wrong])
+
+
+def _longest_chain(rows: list[int], R_world_start: Tensor) -> set[int]:
+    """The most key frames in a row, each of which turned like the one before it in the chain.
+
+    Wrong ones may agree with each other, but they are fewer; a chain follows a slow drift.
+    """
+    length, before = dict.fromkeys(rows, 1), dict[int, int]()
+    for at, row in enumerate(rows):
+        for other in rows[:at]:
+            longer = length[other] + 1 > length[row]
+            if longer and _angle(R_world_start[other].T @ R_world_start[row]) <= _TOLERANCE:
+                length[row], before[row] = length[other] + 1, other
+    end = max(rows, key=lambda row: length[row], default=-1)
+    chain = {end}
+    while end in before:
+        end = before[end]
+        chain.add(end)
+    return chain
 
 
 def _angle(rotation: Tensor) -> float:
