@@ -141,7 +141,14 @@ class LoadPanorama(io.ComfyNode):
             pitch=None if level_by_file else math.radians(pitch_deg),
             yaw=math.radians(yaw_deg),
         )
-        placed = PlacedPanorama(name=path.stem, rgb=found.rgb, valid=found.valid, T_world_cam=torch.eye(4))
+        placed = PlacedPanorama(
+            name=path.stem,
+            rgb=found.rgb,
+            valid=found.valid,
+            T_world_cam=torch.eye(4),
+            heading=found.heading,
+            metadata=found.metadata,
+        )
         return io.NodeOutput(to_image(found.rgb), (placed,))
 
 

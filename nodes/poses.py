@@ -172,8 +172,8 @@ def _find(panoramas: tuple[PlacedPanorama, ...], method: str, file: str, seed: i
         Photograph(
             rgb=one.rgb,
             valid=one.valid,
-            heading=getattr(one, "heading", None),
-            metadata=getattr(one, "metadata", None) or {},
+            heading=one.heading,
+            metadata=one.metadata,
         )
         for one in panoramas
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ class PlacedPanorama:
         valid: (H, W), False where a partial panorama has no picture.
         T_world_cam: (4, 4), camera to world, metres.
         known: its distances, where they came with the picture, else None.
+        heading: compass direction of the picture's centre in radians, where the file says it.
+        metadata: what the file says of itself, for poses by GPS.
     """
 
     name: str
@@ -29,6 +31,8 @@ class PlacedPanorama:
     valid: Tensor
     T_world_cam: Tensor
     known: DistanceEstimate | None = None
+    heading: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -15,8 +15,7 @@ from ...check import check_finite, check_shape
 from ...errors import InputError
 from ...geometry import rotation_from_yaw_pitch_roll, se3_from, se3_inverse
 from ...panorama import Panorama
-from ...trajectory.formats import FORMATS
-from ...trajectory.formats._registry import _detect
+from ...trajectory.formats import FORMATS, detect_format
 from ._types import PanoramaPoses
 from ._words import listed, names_of
 
@@ -75,7 +74,7 @@ def poses_from_file(
         raise InputError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
     if not 0 < scale < math.inf:
         raise InputError(f"scale: expected metres per unit above 0, got {scale:g}")
-    motion = FORMATS[_detect(path) if format is None else format].read(path).T_world_cam.clone()
+    motion = FORMATS[detect_format(path) if format is None else format].read(path).T_world_cam.clone()
     if len(motion) != count:
         raise InputError(
             f"{path}: expected one pose for each of the {count} panoramas, in their order, got {len(motion)}"

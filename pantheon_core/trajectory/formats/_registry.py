@@ -125,7 +125,7 @@ def read_trajectory(
     """
     path = Path(path)
     try:
-        name = _detect(path) if format is None else as_choice("format", format, tuple(FORMATS))
+        name = detect_format(path) if format is None else as_choice("format", format, tuple(FORMATS))
         return to_trajectory(FORMATS[name].read(path), fps=fps, rebase=rebase, scale=scale)
     except (InputError, MediaError) as error:
         raise type(error)(f"{path}: {error}") from error
@@ -183,7 +183,7 @@ def _by_name(path: Path) -> str | None:
     return known.get(path.name.lower()) or known.get(path.suffix.lower())
 
 
-def _detect(path: Path) -> str:
+def detect_format(path: Path) -> str:
     """The format of a file, by its name and then by its content."""
     if path.is_dir():
         return "colmap"
