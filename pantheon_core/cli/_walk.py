@@ -194,7 +194,9 @@ def add_depth_arguments(verb: argparse.ArgumentParser) -> argparse._ArgumentGrou
     cache.add_argument("--weights", type=Path, help="folder with the files of that depth network")
     cache.add_argument("--download", action="store_true", help="allow its download from Hugging Face")
     cache.add_argument("--depth", type=Path, help="a depth image (16-bit PNG, EXR, NPY) instead of a backend")
-    cache.add_argument("--depth-kind", choices=("distance", "z_depth", "inverse", "relative"), default="distance")
+    cache.add_argument(
+        "--depth-kind", choices=("distance", "z_depth", "inverse", "relative"), default="distance"
+    )
     cache.add_argument("--depth-scale", type=float, default=1.0, help="metres per unit; default %(default)s")
     cache.add_argument(
         "--confidence", type=float, default=0.25, help="leave out points below; default %(default)s"
