@@ -597,9 +597,11 @@ def test_inside_a_subgraph_the_path_is_edited_and_kept(shown):
 def test_the_light_palette(shown, host):
     page = shown.page
     page.evaluate("() => app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
-    page.wait_for_timeout(700)
+    # Loading a workflow forgets what nodes have shown; a run that finds all done says it again.
+    page.evaluate("() => app.queuePrompt(0)")
+    page.wait_for_function("() => Object.values(app.nodeOutputs ?? {}).some((one) => one.pantheon_cache)")
     shown.open("scene")
-    page.wait_for_timeout(1500)
+    page.wait_for_function(f"(dialog) => ({COLOURS_JS})(dialog) > 300", arg=page.query_selector(DIALOG))
     shown.screenshot("light")
     brightness = page.evaluate(
         f"""() => {{

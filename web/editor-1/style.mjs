@@ -22,8 +22,8 @@ const SHEET = `
 .p360 .p360e-stage:active { cursor: default; }
 .p360 .p360e-stage.p360e-over { cursor: grab; } .p360 .p360e-stage.p360e-drag { cursor: grabbing; }
 /* Over a photograph, words need a ground of their own. */
-.p360e .p360-note p { padding: 6px 12px; border-radius: 8px; background: rgb(0 0 0 / 0.66); color: #fff; }
-.p360e .p360-note svg { display: none; }
+.p360e-stage .p360-note p { padding: 6px 12px; border-radius: 8px; background: rgb(0 0 0 / 0.66); color: #fff; }
+.p360e-stage .p360-note svg { display: none; }
 .p360e-note { position: absolute; left: 50%; bottom: 44px; transform: translateX(-50%); max-width: 80%; margin: 0;
   padding: 7px 12px; border-radius: 8px; background: rgb(0 0 0 / 0.7); color: #fff; text-align: center;
   text-wrap: balance; pointer-events: none; }
