@@ -15,6 +15,7 @@ from comfy_api.latest import Input, InputImpl, io
 from ..pantheon_core.check import check_erp
 from ..pantheon_core.errors import InputError, MediaError
 from ..pantheon_core.files import replacing
+from ..pantheon_core.video import video_info
 from .convert import from_image
 from .host import progress
 from .schema import schema
@@ -92,13 +93,15 @@ def entry_of(path: Path, name: str, *, folder: io.FolderType, spherical: bool = 
         spherical: False for a flat picture or video.
     """
     root = Path(folder_paths.get_directory_by_type(folder.value) or "")
+    playable = path.suffix.lower() in _PLAYABLE
     return {
         "name": name,
         # Not "filename": the host lists everything that has one among the results, and would do so twice.
         "file": path.name,
         "subfolder": path.parent.relative_to(root).as_posix() if path.parent != root else "",
         "folder": folder.value,
-        "kind": "video" if path.suffix.lower() in _PLAYABLE else "image",
+        "kind": "video" if playable else "image",
+        "sound": playable and video_info(path).audio,
         "spherical": spherical,
         "stamp": f"{path.stat().st_mtime_ns:x}",
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import host_browser
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -398,6 +400,182 @@ def test_undo_brings_the_viewer_back_where_it_was(shown):
     assert shown.problems == []
 
 
+# A viewer of its own for what depends on the device, with the marked panorama or a video with sound.
+OPEN_JS = """([file, kind]) => {
+  const node = LiteGraph.createNode('PantheonPreview360');
+  app.graph.add(node);
+  node.pos = [320, 60];
+  const entry = { name: 'images', file, subfolder: '', folder: 'input', kind, spherical: true, stamp: '1' };
+  node.onExecuted({ pantheon_360: [{ ...entry, sound: kind === 'video' }] });
+  app.canvas.bringToFront?.(node);
+  app.canvas.setDirty(true, true);
+  return node.id;
+}"""
+COME_AND_GO_JS = f"""async ([count, file]) => {{
+  for (let i = 0; i < count; i += 1) {{
+    const id = ({OPEN_JS})([file, 'image']);
+    const {{ element }} = app.graph.getNodeById(id).widgets.find((one) => one.name === 'viewer_360');
+    while (!element.querySelector('.p360-where:not([hidden])')) await new Promise(requestAnimationFrame);
+    app.graph.remove(app.graph.getNodeById(id));
+  }}
+}}"""
+REMOVE_JS = "(id) => app.graph.remove(app.graph.getNodeById(id))"
+
+
+@contextmanager
+def opened(shown, file, kind="image"):
+    """A viewer in front of the others that shows a file of the input folder."""
+    shown.ids["own"] = shown.page.evaluate(OPEN_JS, [file, kind])
+    try:
+        shown.wait_until_drawn("own")
+        yield shown.root("own")
+    finally:
+        shown.page.evaluate(REMOVE_JS, shown.ids.pop("own"))
+
+
+@pytest.fixture
+def device(shown):
+    """A touch screen and what the browser's own tools know of it."""
+    session = shown.page.context.new_cdp_session(shown.page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    yield session
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    session.detach()
+
+
+def test_two_fingers_zoom_and_one_turns(shown, device):
+    with opened(shown, "viewer_marked.png") as root:
+        box = root.query_selector(".p360-stage").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        before = shown.page.evaluate("() => [...app.canvas.ds.offset, app.canvas.ds.scale]")
+
+        def touch(kind, *points):
+            points = [{"x": px, "y": py, "id": number} for number, (px, py) in enumerate(points)]
+            device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        where = root.query_selector(".p360-where")
+        touch("touchStart", (x - 40, y), (x + 40, y))
+        for spread in (50, 60, 70, 80):
+            touch("touchMove", (x - spread, y), (x + spread, y))
+        touch("touchEnd")
+        shown.page.evaluate(FRAMES_JS)
+        assert where.text_content() == "yaw 0°  pitch 0°  view 38°"
+        touch("touchStart", (x, y))
+        for step in (20, 40, 60):
+            touch("touchMove", (x - step, y))
+        touch("touchEnd")
+        shown.page.evaluate(FRAMES_JS)
+        assert re.match(r"yaw [1-9]\d?°  pitch 0°  view 38°", where.text_content()), where.text_content()
+        after = shown.page.evaluate("() => [...app.canvas.ds.offset, app.canvas.ds.scale]")
+        assert after == before
+    assert shown.problems == []
+
+
+@once
+def test_a_phone_that_is_turned_turns_the_view(shown, device):
+    label = "Look around by moving the device"
+
+    def hold(alpha, beta, gamma):
+        device.send(
+            "DeviceOrientation.setDeviceOrientationOverride", {"alpha": alpha, "beta": beta, "gamma": gamma}
+        )
+
+    with opened(shown, "viewer_marked.png") as root:
+        button = root.query_selector(f'[aria-label="{label}"]')
+        hold(100, 90, 0)
+        button.click()
+        shown.page.wait_for_function("(one) => one.ariaPressed === 'true'", arg=button)
+        # Upright, then turned right by a quarter, then up by 30 degrees.
+        for angles, said in (((100, 90, 0), "yaw 0°  pitch 0°"), ((10, 90, 0), "yaw 90°  pitch 0°")):
+            hold(*angles)
+            shown.page.wait_for_function(
+                "([root, said]) => root.querySelector('.p360-where').textContent.startsWith(said)",
+                arg=[root, said],
+            )
+        assert close(shown.at("own", 0.5, 0.5), GREEN)
+        hold(10, 120, 0)
+        shown.page.wait_for_function(
+            "(root) => root.querySelector('.p360-where').textContent.startsWith('yaw 90°  pitch 30°')",
+            arg=root,
+        )
+        button.click()
+        hold(200, 90, 0)
+        shown.page.wait_for_timeout(200)
+        assert root.query_selector(".p360-where").text_content().startswith("yaw 90°  pitch 30°")
+        device.send("DeviceOrientation.clearDeviceOrientationOverride")
+        # Where the user has to be asked, and says no.
+        shown.page.evaluate("() => { DeviceOrientationEvent.requestPermission = async () => 'denied'; }")
+        button.click()
+        shown.page.wait_for_function("(one) => one.disabled", arg=button)
+        assert "did not allow" in button.get_attribute("title")
+        shown.page.evaluate("() => { delete DeviceOrientationEvent.requestPermission; }")
+    assert shown.problems == []
+
+
+@once
+def test_sound_speed_and_repeat_are_the_videos(shown, host):
+    from pantheon_core.video import write_video
+
+    tone = torch.sin(torch.arange(48_000) * (2 * torch.pi * 440 / 48_000))[None] * 0.1
+    frames = torch.rand(8, 3, 64, 128)
+    write_video(host.base / "input" / "viewer_tone.mp4", frames, fps=8, audio=(tone, 48_000))
+    with opened(shown, "viewer_tone.mp4", "video") as root:
+        clip = root.query_selector("video")
+        assert clip.evaluate("(one) => one.captureStream().getAudioTracks().length") == 1
+        assert clip.evaluate("(one) => one.muted") is True
+        shown.press("own", "Sound on")
+        assert clip.evaluate("(one) => one.muted") is False
+        shown.choose("own", "Speed", "2")
+        assert clip.evaluate("(one) => one.playbackRate") == 2
+        # Played to the end and no further.
+        shown.press("own", "Repeat")
+        shown.page.wait_for_function("(one) => one.ended", arg=clip)
+        shown.page.wait_for_function("(one) => one.querySelector('[aria-label=\"Play (space)\"]')", arg=root)
+        heard = clip.evaluate("(one) => one.webkitAudioDecodedByteCount")
+        assert heard > 0
+        shown.press("own", "Repeat")
+        shown.press("own", "Play (space)")
+        shown.page.wait_for_function("(one) => !one.paused && !one.ended", arg=clip)
+        shown.press("own", "Mute")
+        assert clip.evaluate("(one) => one.muted") is True
+    # The saved video has no sound, so there is nothing to switch on.
+    assert shown.root("video").query_selector('[aria-label="Sound on"]').is_hidden()
+    assert shown.problems == []
+
+
+@once
+def test_viewers_that_come_and_go_leave_nothing_behind(shown):
+    page = shown.page
+    session = page.context.new_cdp_session(page)
+
+    def held():
+        page.wait_for_timeout(200)
+        for _ in range(2):
+            session.send("HeapProfiler.collectGarbage")
+        used = session.send("Runtime.getHeapUsage")["usedSize"]
+        counts = session.send("Memory.getDOMCounters")
+        textures, contexts = page.evaluate("() => [counted.textures, counted.contexts.length]")
+        return used, counts["nodes"], counts["jsEventListeners"], textures, contexts
+
+    def round_trips(count):
+        page.evaluate(COME_AND_GO_JS, [count, "viewer_marked.png"])
+
+    round_trips(5)
+    before = held()
+    round_trips(30)
+    after = held()
+    growth = [b - a for a, b in zip(before, after, strict=True)]
+    print("growth over 30 viewers: bytes, elements, listeners, textures, contexts", growth)
+    assert growth[0] < 2_000_000, f"{growth[0]} bytes of JavaScript"
+    # A viewer has about 70 elements and 40 listeners.
+    assert growth[1] < 400, f"{growth[1]} elements"
+    assert growth[2] < 200, f"{growth[2]} listeners"
+    assert growth[3] <= 1
+    assert growth[4] == 0
+    assert after[4] - shown.contexts_before <= 1
+    session.detach()
+
+
 def test_collapsed_and_removed_viewers_stop_and_let_go(shown):
     page = shown.page
     page.evaluate(
@@ -433,8 +611,6 @@ def test_nothing_or_a_flat_picture_is_refused_in_a_sentence(host):
 
 def test_a_video_file_is_looked_at_where_it_lies(host):
     """No frame of it is decoded or written again; one made in the graph gets a file of its own."""
-    import torch
-
     from pantheon_core.video import video_info, write_video
 
     write_video(host.base / "input" / "viewer_clip.mp4", torch.rand(3, 3, 64, 128), fps=5)

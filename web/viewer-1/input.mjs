@@ -6,10 +6,21 @@ import { DIRECTIONS, degreesPerPixel, viewOfDevice, wrapDegrees } from "./view.m
 const WHEEL_STEP = 1.0012; // per pixel of scrolling
 const KEY_ZOOM = 1.1;
 const KEY_TURN = 0.08; // of the angle of view
+const SENSOR_MS = 1500; // a sensor that has said nothing by then is not there
 
 /** Screen pixels of an element's own pixel: the graph is scaled by CSS. */
 function scaleOf(element) {
   return element.getBoundingClientRect().width / (element.offsetWidth || 1) || 1;
+}
+
+let pinchesKept = false;
+
+/** The host zooms the graph by two fingers wherever they are, and listens before any element can: once, for all. */
+function keepPinches() {
+  if (pinchesKept) return;
+  pinchesKept = true;
+  const keep = (event) => event.target.closest?.(".p360-stage") && event.stopPropagation();
+  window.addEventListener("touchmove", keep, { capture: true, passive: true });
 }
 
 /** One pointer turns the view, two pinch. @param {import("./viewer.mjs").Viewer} viewer */
@@ -38,6 +49,7 @@ export function listenToPointer(viewer, stage) {
     const step = degreesPerPixel(view, projection, stage.offsetWidth, stage.offsetHeight) / scale;
     viewer.turn((before[0] - event.clientX) * step, (event.clientY - before[1]) * step);
   });
+  keepPinches();
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
     stage.addEventListener(end, (event) => down.delete(event.pointerId));
   }
@@ -120,19 +132,26 @@ export class Gyro {
     this.viewer = viewer;
     this.active = false;
     this.start = null;
-    // Desktop browsers have the event too, and never send it.
-    this.offered = "DeviceOrientationEvent" in window && matchMedia("(any-pointer: coarse)").matches;
+    // Desktop browsers have the event too, and never send it; no browser sends it over plain http, other than from
+    // the machine itself.
+    const touch = matchMedia("(any-pointer: coarse)").matches;
+    this.offered = "DeviceOrientationEvent" in window && isSecureContext && touch;
     this.moved = (event) => this.follow(event);
   }
 
-  /** @returns {Promise<boolean>} false when the user or the device refused */
+  /** @returns {Promise<boolean>} false when the user or the device refused, or when no sensor says anything */
   async switchOn() {
     const ask = /** @type {any} */ (DeviceOrientationEvent).requestPermission;
+    // Asked within the click: some browsers ask the user only then.
     if (ask && (await ask.call(DeviceOrientationEvent).catch(() => "denied")) !== "granted") return false;
     this.start = null;
     this.active = true;
     window.addEventListener("deviceorientation", this.moved);
-    return true;
+    this.viewer.changed();
+    await new Promise((done) => setTimeout(done, SENSOR_MS));
+    if (!this.active || this.start !== null) return true;
+    this.switchOff();
+    return false;
   }
 
   switchOff() {

@@ -131,6 +131,7 @@ export class Panel {
     this.speed.value = String(video.playbackRate);
     this.loop.setAttribute("aria-pressed", String(video.loop));
     showIcon(this.mute, video.muted ? "silent" : "sound");
+    this.mute.hidden = this.viewer.entries[0].sound === false;
     rename(this.mute, text(video.muted ? "unmute" : "mute"));
   }
 

@@ -9,7 +9,7 @@ const MAX_IDLE = 4;
 
 /**
  * @typedef {{name: string, file: string, subfolder: string, folder: string, kind: "image" | "video",
- *   spherical: boolean, stamp: string}} Entry
+ *   spherical: boolean, stamp: string, sound?: boolean}} Entry `sound` is false where a video has none
  * @typedef {{state: "loading" | "ready" | "error", problem?: "gone" | "failed" | "unplayable", reason?: string}} State
  */
 

@@ -154,7 +154,7 @@ export class Viewer {
 
   /**
    * Show what comes while the node runs. A new result takes its place, the one from before does not.
-   * @param {import("../live-1/pictures.mjs").LivePictures} live
+   * @param {any} live the pictures, of the modules for live previews
    */
   showLive(live) {
     if (this.disposed || live.released || this.sources[0] === live) return;
