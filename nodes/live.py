@@ -97,13 +97,16 @@ def sample_frames(count: int) -> list[int]:
 
 def strip(frames: Tensor) -> Image:
     """Frames (T, 3, h, w) rgb 0..1, one below the other, as large as `MAX_BYTES` allows."""
-    for width in _WIDTHS:
-        picture = _stacked(frames, width)
-        coded = BytesIO()
-        picture.save(coded, format="JPEG", quality=_HOST_QUALITY)
-        if coded.tell() <= MAX_BYTES:
-            break
-    return picture
+    *larger, least = _WIDTHS
+    pictures = (_stacked(frames, width) for width in larger)
+    fitting = (one for one in pictures if _coded_size(one) <= MAX_BYTES)
+    return next(fitting, None) or _stacked(frames, least)
+
+
+def _coded_size(picture: Image) -> int:
+    coded = BytesIO()
+    picture.save(coded, format="JPEG", quality=_HOST_QUALITY)
+    return coded.tell()
 
 
 def _stacked(frames: Tensor, width: int) -> Image:
