@@ -52,7 +52,7 @@ def add_routes(table: Any) -> None:
         try:
             asked = json.loads(content or b"")
             path, format = asked["path"], asked["format"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return _refusal(web, "Expected JSON with a path and a format.", 400)
         try:
             name, body = await asyncio.to_thread(write_path_file, path, str(format))

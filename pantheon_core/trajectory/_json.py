@@ -84,6 +84,8 @@ def path_from_json(text: str) -> KeyframePath:
             f"keyframes JSON: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
             "paste the whole text again"
         ) from error
+    except RecursionError as error:
+        raise InputError("keyframes JSON: not a path, but brackets within brackets without end") from error
     if not isinstance(data, dict):
         raise InputError(f"keyframes JSON: expected an object in braces, got {type(data).__name__}")
     if "version" in data and data["version"] != VERSION:

@@ -58,6 +58,7 @@ CASES = [
     ("a.txt", "", "got an empty file"),
     ("a.txt", "# only a comment\n", "format is not clear .* give format as one of colmap, tum"),
     ("a.json", "{oops", "line 1, column 2: expected JSON"),
+    ("a.json", "[" * 100_000, "expected JSON, got brackets within brackets"),
     ("a.json", '{"frames": [{"transform_matrix": NaN}]}', "expected finite numbers, got NaN"),
     ("a.json", '{"other": 1}', "format is not clear .* pantheon, nerfstudio, nerfstudio_path"),
     ("a.csv", "1,2,3", "format is not clear .* pantheon, .*gltf"),
@@ -130,6 +131,7 @@ CASES = [
     ("a.npy", npy(np.zeros((0, 4, 4))), "expected at least one pose, got none"),
     ("a.npy", npy(np.array([None]), allow_pickle=True), "expected an array of numbers in NPY form"),
     ("a.npy", b"not an array", "expected an array of numbers in NPY form"),
+    ("a.npy", b"PK\x03\x04 not a ZIP", "expected an array of numbers in NPY form"),
     # glTF
     ("a.gltf", gltf(nodes=[{}]), "expected a node with a camera, got none"),
     (

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, MediaError
+
+_LARGEST_ARRAY = 1 << 28  # bytes unpacked: a small file may hold a very large one
 
 
 def read_bytes(path: Path) -> bytes:
@@ -57,6 +60,8 @@ def parse_json(text: str) -> Any:
         return json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise InputError(f"line {error.lineno}, column {error.colno}: expected JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise InputError("expected JSON, got brackets within brackets without end") from error
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -64,13 +69,19 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     arrays = {}
     try:
         with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
-            for name in archive.namelist():
+            for entry in archive.infolist():
+                name = entry.filename
                 if name.endswith(".npy"):
+                    if entry.file_size > _LARGEST_ARRAY:
+                        raise InputError(
+                            f"expected arrays of camera poses, got {name} of {entry.file_size:,} bytes"
+                        )
                     try:
-                        arrays[name[:-4]] = parse_npy(archive.read(name))
+                        arrays[name[:-4]] = parse_npy(archive.read(entry))
                     except InputError:
                         continue
-    except zipfile.BadZipFile as error:
+    # RuntimeError: under a password; NotImplementedError: packed in a way that Python does not know
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise InputError("expected an NPZ file, got something else") from error
     return arrays
 
@@ -79,7 +90,7 @@ def parse_npy(content: bytes) -> np.ndarray:
     """The array of an NPY file's content."""
     try:
         return np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"expected an array of numbers in NPY form ({error})") from error
 
 
