@@ -178,3 +178,18 @@ def test_the_dual_model_says_what_it_needs(scene: tuple[PointCache, list[Anchor]
     (other / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="other files"):
         generate_long(tiny(), cache, straight(9), anchors, other, settings=SETTINGS)
+
+
+def test_a_run_killed_before_its_first_manifest_is_started_anew(
+    model: PantheonModel, scene: tuple[PointCache, list[Anchor]], tmp_path: Path
+) -> None:
+    cache, anchors = scene
+    call = (model, cache, straight(4), anchors)
+    whole = generate_long(*call, tmp_path / "whole", settings=SETTINGS).store
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    (folder / "window_00000.safetensors").write_bytes(b"of a run that had no time for its manifest")
+    (folder / ".manifest-abc.json").write_bytes(b"{")
+    store = generate_long(*call, folder, settings=SETTINGS).store
+    assert store.read(0).frames.equal(whole.read(0).frames)
+    assert not list(folder.glob(".manifest-*"))

@@ -69,15 +69,16 @@ class WindowStore:
         manifest = self.folder / _MANIFEST
         if manifest.is_file():
             self._sums = self._read(manifest)
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.exists() and any(not self._unfinished(path) for path in self.folder.iterdir()):
             raise InputError(
                 f"{self.folder}: expected an empty folder or one of a run to go on with, got one with other "
                 "files; name another"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(".*"):
-            # Half-written files of a killed run.
-            left.unlink()
+        for pattern in (".manifest-*", ".window_*"):
+            for left in self.folder.glob(pattern):
+                # Half-written files of a killed run.
+                left.unlink()
         kept = windows[len(self._sums) - 1].keep if self._sums else 0
         needed = (windows[-1].keep - kept) * frame_bytes
         free = shutil.disk_usage(self.folder).free
@@ -132,6 +133,10 @@ class WindowStore:
         (self.folder / _MANIFEST).unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+    def _unfinished(self, path: Path) -> bool:
+        """Whether it is what a run leaves that was killed before its first manifest."""
+        return path.name.startswith(".") or path == self._path(0)
 
     def _path(self, index: int) -> Path:
         return self.folder / f"window_{index:05d}.safetensors"
