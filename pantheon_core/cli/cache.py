@@ -46,7 +46,11 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     )
     depth.add_argument("--no-sky", action="store_true", help="keep what looks like sky, e.g. indoors")
     masks = verb.add_argument_group("holes")
-    masks.add_argument("--mask", type=Path, help="picture, white where a hole is to be; for every photograph")
+    masks.add_argument(
+        "--mask",
+        type=Path,
+        help="picture, white where a hole is to be, of the photograph as it is in its file; for every one",
+    )
     masks.add_argument(
         "--grow-deg", type=float, default=0.0, help="enlarge the mask by so much; default %(default)s"
     )
@@ -138,9 +142,10 @@ def _sky(args: argparse.Namespace) -> Any:
 def _masked(args: argparse.Namespace, panorama: Panorama) -> Panorama:
     if args.mask is None and args.nadir_deg == 0:
         return panorama
-    from ..panorama import hole_mask, load_panorama
+    from ..panorama import hole_mask
 
-    mask = None if args.mask is None else load_panorama(args.mask).rgb.mean(0)
+    # levelled and turned as the photographs are, over which it was painted
+    mask = None if args.mask is None else read_photo(args, args.mask).rgb.mean(0)
     holes = hole_mask(
         panorama.valid.shape[0],
         mask=mask,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 from pathlib import Path
@@ -13,6 +14,8 @@ from pantheon_core.apps._report_sheet import Panel, ramp, sheet
 from pantheon_core.cache import cache_from_erp, load_ply
 from pantheon_core.cache.cleaning import CleanSettings
 from pantheon_core.cli import EXIT_OK, EXIT_USAGE, main
+from pantheon_core.cli._walk import read_photo
+from pantheon_core.cli.cache import _masked
 from pantheon_core.errors import InputError
 from pantheon_core.geometry import erp_rays
 from pantheon_core.panorama import panorama_from_image
@@ -201,3 +204,14 @@ def test_the_verb_says_what_is_wrong(files, tmp_path, capsys):
     out.write_bytes(b"precious")
     assert run(files, out, *depth) == EXIT_USAGE
     assert out.read_bytes() == b"precious"
+
+
+def test_a_mask_is_turned_with_its_photograph(tmp_path):
+    mask = torch.zeros(H, 2 * H)
+    mask[20:30, 50:70] = 1
+    for name, rgb in (("photo.png", picture()), ("mask.png", mask.expand(3, -1, -1))):
+        save_png(rgb, tmp_path / name)
+    args = argparse.Namespace(mask=tmp_path / "mask.png", nadir_deg=0.0, grow_deg=0.0, source_height=None)
+    args.roll_deg, args.pitch_deg, args.yaw_deg = 0.0, 0.0, 90.0
+    found = _masked(args, read_photo(args, tmp_path / "photo.png"))
+    assert (~found.valid).equal(mask.bool().roll(-H // 2, 1))
