@@ -90,8 +90,10 @@ def start_from(model: PantheonModel, path: str | Path) -> None:
         raise InputError(f"unet.start: no checkpoint at {path}")
     state = torch.load(path, weights_only=True, map_location="cpu")
     try:
-        model.load_state_dict(state["averaged"], strict=False)
-    except RuntimeError as error:
+        unknown = model.load_state_dict(state["averaged"], strict=False).unexpected_keys
+        if unknown:
+            raise InputError(f"this model has no {unknown[0]}")
+    except (RuntimeError, KeyError, InputError) as error:
         raise InputError(f"unet.start: {path} is of another network ({error})") from error
 
 

@@ -14,7 +14,7 @@ from pantheon_core.diffusion import load_model, read_config
 from pantheon_core.errors import InputError
 from pantheon_core.training import LoRAConfig, ValidationConfig, train
 from pantheon_core.training.latents import LatentClip
-from pantheon_core.training.model_start import load_base, select_trained
+from pantheon_core.training.model_start import load_base, select_trained, start_from
 from pantheon_core.training.run_log import read_rows
 from pantheon_core.training.samples import draw_sample
 
@@ -182,3 +182,11 @@ def test_the_log_is_complete_json_lines(tune, tmp_path):
     assert row["step"] == 1
     assert "loss" in row
     assert not [key for key in row if key.endswith("/weight")]
+
+
+def test_a_start_of_another_network_is_refused(tune, tmp_path):
+    model = load_base(tune())
+    checkpoint = tmp_path / "checkpoint.pt"
+    torch.save({"averaged": {"unet.of.no.such.layer": torch.zeros(1)}}, checkpoint)
+    with pytest.raises(InputError, match=r"of another network .*unet\.of\.no\.such\.layer"):
+        start_from(model, checkpoint)
