@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import InputError
 from ._types import PointCache
 
-__all__ = ["coarse_cache"]
+__all__ = ["coarse_cache", "each_once", "with_three_corners"]
 
 _BAND = math.log(1.05)  # points of one direction whose distances differ by less become one
 _POINTS_PER_SQUARED_ROW = 1.45  # cells of a sphere (4 / pi) and those that hold two surfaces; measured
@@ -84,8 +84,8 @@ def _merged(cache: PointCache, cell: Tensor, angle: float) -> PointCache:
     triangles, edge = cache.triangles, cache.edge
     if triangles is not None and edge is not None:
         chunks = zip(triangles.split(_CHUNK), edge.split(_CHUNK), strict=True)
-        kept = [_with_three_corners(cell[some.long()], flags) for some, flags in chunks]
-        triangles, edge = _each_once(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
+        kept = [with_three_corners(cell[some.long()], flags) for some, flags in chunks]
+        triangles, edge = each_once(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
     coarse = torch.full((len(cache.T_world_anchor),), angle)
     before = cache.anchor_pixel_angle
     return replace(
@@ -100,14 +100,14 @@ def _merged(cache: PointCache, cell: Tensor, angle: float) -> PointCache:
     )
 
 
-def _with_three_corners(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
+def with_three_corners(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
     """Those triangles (M, 3) no two of whose corners became one."""
     a, b, c = corners.unbind(1)
     whole = (a != b) & (b != c) & (c != a)
     return corners[whole], edge[whole]
 
 
-def _each_once(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
+def each_once(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
     """Each triangle once; a surface wins over an edge with the same corners."""
     if not len(corners):
         return corners.to(torch.int32), edge

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
+from .._coarse import each_once, with_three_corners
 from .._types import PointCache
 
 __all__ = ["thin_cache"]
@@ -59,7 +60,7 @@ def thin_cache(cache: PointCache, voxel: float) -> PointCache:
     rank[order] = torch.arange(count, device=order.device)
     triangles, edge = cache.triangles, cache.edge
     if triangles is not None and edge is not None:
-        triangles, edge = _followed(rank[cell][triangles.long()], edge)
+        triangles, edge = each_once(*with_three_corners(rank[cell][triangles.long()], edge))
     return replace(
         cache,
         points=cache.points[stays],
@@ -85,22 +86,3 @@ def _cells(cache: PointCache, voxel: float) -> Tensor:
     sizes = place.amax(0) + 1
     key = ((cache.anchor.long() * sizes[0] + place[:, 0]) * sizes[1] + place[:, 1]) * sizes[2] + place[:, 2]
     return torch.unique(key, return_inverse=True)[1]
-
-
-def _followed(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-    """Triangles with three different corners, each once, in their order, and their edge flags."""
-    a, b, c = corners.unbind(1)
-    whole = (a != b) & (b != c) & (c != a)
-    corners, edge = corners[whole], edge[whole]
-    if not len(corners):
-        return corners.to(torch.int32), edge
-    low, middle, high = corners.sort(dim=1).values.unbind(1)
-    points = int(high.max()) + 1
-    side = torch.unique(low * points + middle, return_inverse=True)[1]
-    found, which = torch.unique(side * points + high, return_inverse=True)
-    number = torch.arange(len(which), device=which.device)
-    first = number.new_full((len(found),), len(which)).scatter_reduce_(0, which, number, "amin")
-    only_edge = edge.new_ones(len(found), dtype=torch.uint8)
-    only_edge.scatter_reduce_(0, which, edge.to(torch.uint8), "amin")
-    order = first.argsort()
-    return corners[first[order]].to(torch.int32), only_edge[order].bool()

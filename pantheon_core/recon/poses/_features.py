@@ -36,7 +36,7 @@ class SphereFeatures:
 
     Attributes:
         rays: (K, 3) float64 unit directions in the panorama's camera.
-        descriptors: (K, 128) uint8.
+        descriptors: (K, 128) float32 of unit length.
     """
 
     rays: Tensor

@@ -70,11 +70,6 @@ def map_scene(
         return _read(best, features)
 
 
-def _rank(model) -> tuple[int, int]:
-    """The most panoramas; of equal groups the one with the earliest."""
-    return model.num_reg_frames(), -min(int(image.name) for image in model.images.values() if image.has_pose)
-
-
 def _options(pycolmap: ModuleType, seed: int):
     options = pycolmap.IncrementalPipelineOptions(
         num_threads=1,
