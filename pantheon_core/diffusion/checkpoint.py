@@ -91,8 +91,9 @@ def load_model(
         path: our single file (`save_model`); Stability's single file as ComfyUI has it (svd.safetensors,
             svd_xt.safetensors, any precision); or a diffusers folder of Stable Video Diffusion with unet/,
             vae/ and image_encoder/ in it. Nothing is downloaded.
-        dtype: of the weights. With float16 the autoencoder stays in float32 where its config asks for it
-            (`force_upcast`): in half precision it overflows.
+        dtype: of the weights. With float16 the autoencoder's encoder stays in float32 where its config asks
+            for it (`force_upcast`): in half precision it overflows. Its decoder does not, and needs the
+            most memory of all parts; the published pipeline runs it in float16 too.
         device: where the weights go.
         config: replaces the config found, e.g. to drive stock weights with scaffolds. Stability's file does
             not say how many frames it was trained with: 14 where its name has "svd" but no "xt" in it, else
@@ -111,11 +112,14 @@ def load_model(
     model = _load_folder(path, config) if path.is_dir() else _load_file(path, config, dtype)
     for name, part in model.named_children():
         nn.Module.to(part, dtype=_part_dtype(model, name, dtype))
+    nn.Module.to(model.vae.decoder, dtype=_part_dtype(model, "vae.decoder", dtype))
     return model.to(device).eval()
 
 
-def _part_dtype(model: PantheonModel, part: str, dtype: torch.dtype) -> torch.dtype:
-    if part == "vae" and dtype == torch.float16 and model.vae_needs_float32:
+def _part_dtype(model: PantheonModel, name: str, dtype: torch.dtype) -> torch.dtype:
+    """Of a part or a weight with this dotted name."""
+    encoder = name.startswith("vae") and not name.startswith("vae.decoder")
+    if encoder and dtype == torch.float16 and model.vae_needs_float32:
         return torch.float32
     return dtype
 
@@ -197,7 +201,7 @@ def _assign(model: PantheonModel, weights: Weights, dtype: torch.dtype) -> None:
     """Put the weights in place, each in its final precision before the next one is read."""
 
     def cast(name: str, value: Tensor) -> Tensor:
-        wanted = _part_dtype(model, name.split(".", 1)[0], dtype)
+        wanted = _part_dtype(model, name, dtype)
         return value.to(wanted) if value.is_floating_point() else value
 
     model.load_state_dict({name: cast(name, value) for name, value in weights}, strict=True, assign=True)

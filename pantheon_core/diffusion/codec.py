@@ -80,11 +80,12 @@ def decode_latents(
     """
     sizes = check_shape("latents", latents, "T C h w", C=model.latent_channels)
     vae: Any = model.vae
+    dtype = decoder_dtype(model)
     out = torch.zeros(sizes["T"], 3, sizes["h"] * model.downscale, sizes["w"] * model.downscale)
     done = 0
     for start, stop in decode_windows(sizes["T"], chunk=chunk, overlap=overlap):
         part = latents[start:stop].to(device=vae.device, dtype=torch.float32) / model.scaling_factor
-        frames = vae.decode(part.to(vae.dtype), num_frames=stop - start).sample.float().cpu()
+        frames = vae.decode(part.to(dtype), num_frames=stop - start).sample.float().cpu()
         shared = done - start
         if shared > 0:
             ramp = (torch.arange(1, shared + 1) / (shared + 1)).view(-1, 1, 1, 1)
@@ -94,6 +95,11 @@ def decode_latents(
         if on_window is not None:
             on_window()
     return out.mul_(0.5).add_(0.5).clamp_(0.0, 1.0)
+
+
+def decoder_dtype(model: PantheonModel) -> torch.dtype:
+    """Dtype of the autoencoder's decoder, which may differ from its encoder's."""
+    return next(model.vae.decoder.parameters()).dtype
 
 
 def _check_chunk(chunk: int, overlap: int) -> None:

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..errors import MemoryBudgetError, Progress
+from .codec import decoder_dtype
 from .fusion import FusionSettings
 from .generate import GeneratedVideo, Preview, VideoTask, generate_task
 from .model import PantheonModel
@@ -88,7 +89,7 @@ def estimate_memory(
         weights=weights,
         sampling=sampling,
         encoding=_vae_peak(_key(vae), vae.dtype, encode, cells, True),
-        decoding=_vae_peak(_key(vae), vae.dtype, decode, cells, False),
+        decoding=_vae_peak(_key(vae), decoder_dtype(model), decode, cells, False),
     )
 
 

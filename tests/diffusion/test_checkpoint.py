@@ -8,11 +8,14 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from pantheon_core.diffusion import (
     ModelConfig,
     PantheonModel,
+    SamplerSettings,
     build_tiny,
+    generate,
     load_model,
     read_config,
     save_model,
@@ -59,6 +62,7 @@ def test_half_precision(saved: tuple, tmp_path: Path, dtype: torch.dtype) -> Non
     assert loaded.dtype == dtype
     # The autoencoder overflows in float16 and stays in float32.
     assert loaded.vae.dtype == (torch.float32 if dtype == torch.float16 else dtype)
+    assert next(loaded.vae.decoder.parameters()).dtype == dtype
     assert load_model(path).dtype == torch.float32
 
 
@@ -158,3 +162,18 @@ def test_weights_depend_on_the_seed_alone() -> None:
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_half_precision_model_generates(
+    build_nano: Callable[..., PantheonModel], clip: tuple[Tensor, Tensor, list[Tensor]], tmp_path: Path
+) -> None:
+    """UNet and decoder in float16, the encoder in float32: near the picture of the exact model."""
+    scaffold, coverage, anchors = clip
+    model = build_nano()
+    model.vae.register_to_config(force_upcast=True)
+    half = load_model(save_model(model, tmp_path / "model.safetensors"), dtype=torch.float16)
+    assert (half.vae.dtype, half.unet.dtype) == (torch.float32, torch.float16)
+    settings = SamplerSettings(steps=2, sigma_max=20.0, guidance_max=1.0)
+    exact = generate(model, scaffold, coverage, anchors[:1], settings=settings).frames
+    close = generate(half, scaffold, coverage, anchors[:1], settings=settings).frames
+    assert float((close - exact).abs().mean()) < 0.01

@@ -330,10 +330,12 @@ def test_precisions(
     model = load_model(path, dtype=dtype)
     for part in (model.unet, model.image_encoder):
         assert {p.dtype for p in part.parameters()} == {dtype}
-    # In float16 the autoencoder overflows; it keeps what the file holds, without a detour over float16.
+    # In float16 the encoder overflows; it keeps what the file holds, without a detour over float16.
     own = torch.float32 if dtype == torch.float16 else dtype
-    wanted = small.vae.decoder.conv_in.weight.to(stored).to(own)
-    assert torch.equal(model.vae.decoder.conv_in.weight, wanted)
+    assert torch.equal(model.vae.encoder.conv_in.weight, small.vae.encoder.conv_in.weight.to(stored).to(own))
+    assert torch.equal(
+        model.vae.decoder.conv_in.weight, small.vae.decoder.conv_in.weight.to(stored).to(dtype)
+    )
 
 
 def test_a_file_that_comfyui_saved(small: PantheonModel, exported: dict[str, Tensor], tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ const SHEET = `
 .p360e-time:empty { display: none; }
 .p360e-side { width: 316px; flex: none; overflow-y: auto; border-left: 1px solid var(--p360-line); padding: 10px 12px;
   display: flex; flex-direction: column; gap: 14px; scrollbar-width: thin; }
-.p360e-picture { aspect-ratio: 2 / 1; flex: none; min-height: 0; display: flex; flex-direction: column; }
+.p360e-picture { aspect-ratio: 8 / 5; flex: none; min-height: 0; display: flex; flex-direction: column; }
 .p360e-picture:empty { display: none; }
 .p360e-side section { display: flex; flex-direction: column; gap: 7px; }
 .p360e-side h3 { display: flex; align-items: center; gap: 4px; margin: 0; font-size: 12px; font-weight: 600; }
