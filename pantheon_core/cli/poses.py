@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ._console import Bars, Verbs, refuse_overwrite
+from ._scene_files import write_json
 
 if TYPE_CHECKING:
     from ..recon import ReconBackend
@@ -60,7 +60,6 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, bars: Bars) -> str:
     from ..cache import save_ply
-    from ..files import replacing
     from ..panorama import load_panorama
     from ..recon.poses import align_scene, find_poses, reconstruct_scene
     from ..trajectory import write_trajectory
@@ -99,8 +98,7 @@ def _run(args: argparse.Namespace, bars: Bars) -> str:
             save_ply(cache, args.cache_out)
     write_trajectory(_trajectory(report.poses), args.out, format=_format(args))
     if args.report:
-        with replacing(args.report) as partial:
-            partial.write_text(json.dumps(_as_json(args.photos, report), indent=1) + "\n")
+        write_json(args.report, _as_json(args.photos, report))
     return "\n  ".join((f"wrote {args.out}", *report.lines()))
 
 

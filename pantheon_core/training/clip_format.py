@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -33,12 +34,19 @@ def read_cameras(entry: ClipEntry) -> Tensor:
     """
     info = entry.members.get("json")
     if info is not None:
-        version = json.loads(info.read()).get("version", _VERSION)
+        try:
+            version = dict(json.loads(info.read())).get("version", _VERSION)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(f"clip {entry.name}: json: expected a JSON object ({error})") from error
         if version != _VERSION:
             raise InputError(f"clip {entry.name}: format version {version}, this package reads {_VERSION}")
+    content = _member(entry, "poses.npy").read()
     try:
-        raw = np.load(io.BytesIO(_member(entry, "poses.npy").read()), allow_pickle=False)
+        raw = np.load(io.BytesIO(content), allow_pickle=False)
         cameras = torch.from_numpy(raw.astype(np.float64))
+    except (ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+        raise InputError(f"clip {entry.name}: poses.npy: expected an array of numbers ({error})") from error
+    try:
         check_shape("poses.npy", cameras, "T 4 4")
         check_rotation("poses.npy", cameras[:, :3, :3])
     except (ValueError, ConventionError) as error:
@@ -87,7 +95,7 @@ def _npz_points(entry: ClipEntry) -> tuple[Tensor, Tensor, Tensor]:
         sizes = check_shape("points", points, "N 3")
         check_shape("colors", colors, "N 3", **sizes)
         check_shape("confidence", confidence, "N", **sizes)
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, AttributeError, TypeError, BadZipFile) as error:
         raise InputError(
             f"clip {entry.name}: points.npz: expected points (N, 3) and colors (N, 3) uint8 ({error})"
         ) from error

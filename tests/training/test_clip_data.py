@@ -147,6 +147,13 @@ def test_damaged_data_is_named(tmp_path, clip_folder):
     entry = open_store(folder).in_order(0)
     with pytest.raises(InputError, match="clip a"):
         read_cameras(entry)
+    for content in (b"PK\x03\x04 no archive", b"no array", b""):
+        (folder / "b.poses.npy").write_bytes(content)
+        with pytest.raises((InputError, MediaError), match=r"clip b: poses\.npy"):
+            read_cameras(open_store(folder).in_order(1))
+    (folder / "a.json").write_text("{oops", encoding="utf-8")
+    with pytest.raises(InputError, match="clip a: json"):
+        read_cameras(open_store(folder).in_order(0))
     with pytest.raises(InputError, match=r"no a\.points\.npz"):
         read_points(entry, torch.eye(4).double())
     with pytest.raises(InputError, match="no frame 0"):
