@@ -30,7 +30,7 @@ HOLDS = {
     "held": HoldSettings(),
     "held, released at 1": HoldSettings(full_above=3.0, release_below=1.0),
     "held, released at 0.01": HoldSettings(full_above=0.1, release_below=0.01),
-    "held, not shrunk": HoldSettings(shrink=0),
+    "held, shrunk by a cell": HoldSettings(shrink=1),
     "held, half": HoldSettings(strength=0.5),
     "held, re-noised": HoldSettings(reinject_steps=2, reinject_repeats=1, reinject_until=0.7),
 }

@@ -53,7 +53,7 @@ class PantheonHoldScaffold(io.ComfyNode):
                 advanced(
                     io.Int.Input,
                     "shrink",
-                    default=1,
+                    default=0,
                     min=0,
                     max=16,
                     tooltip="Covered parts are shrunk by so many cells of 8 pixels: beside a hole they are "
@@ -90,8 +90,19 @@ class PantheonHoldScaffold(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, full_above: float = 1.0, release_below: float = 0.1) -> bool | str:
-        """The two noise levels in their order."""
+    def validate_inputs(
+        cls,
+        full_above: float = 1.0,
+        release_below: float = 0.1,
+        reinject_steps: int = 0,
+        reinject_repeats: int = 0,
+    ) -> bool | str:
+        """Noise levels in their order; one number of the repeats without the other would do nothing."""
+        if (reinject_steps == 0) != (reinject_repeats == 0):
+            return (
+                f"reinject_steps is {reinject_steps} and reinject_repeats is {reinject_repeats}: together "
+                "they would do nothing. Set both to 0, or both to 1 or more."
+            )
         if not 0 < release_below <= full_above:
             return (
                 f"release_below is {release_below} and full_above is {full_above}: expected 0 < "

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def _list_scenes() -> list[str]:
     if not root.is_dir():
         return []
     first = sorted(path for path in root.iterdir() if path.is_dir())
+    first = [path for path in first if os.access(path, os.R_OK | os.X_OK)]
     second = [inner for path in first for inner in sorted(path.iterdir()) if inner.is_dir()]
     found = [path for path in (*first, *second)[:_MOST_FOLDERS] if detect_scene(path)]
     # What lies inside a scene is a part of it.
@@ -133,7 +135,8 @@ class PantheonImportScene(io.ComfyNode):
         path = _path_of(folder)
         digest = hashlib.sha256()
         for file in sorted(path.rglob("*"))[:_MOST_FILES] if path else ():
-            facts = file.stat()
+            # Of a link that leads nowhere, what it says itself.
+            facts = file.lstat()
             digest.update(f"{file} {facts.st_mtime_ns} {facts.st_size}\n".encode())
         return digest.hexdigest()
 

@@ -73,9 +73,8 @@ class PantheonLongVideo(io.ComfyNode):
                     default=0,
                     min=0,
                     max=2**64 - 1,
-                    control_after_generate=True,
-                    tooltip="Of all noise; every window has a seed of its own, made from it. Keep it fixed "
-                    "to go on with a run that was stopped.",
+                    tooltip="Of all noise; every window has a seed of its own, made from it. A run that was "
+                    "stopped goes on with the same one.",
                 ),
                 io.Int.Input("steps", default=12, min=1, max=200, tooltip="Denoising steps of every window."),
                 *_guidance_inputs(),
@@ -172,7 +171,9 @@ def _generate(
     )
     inputs = (model.model, cache.cache, trajectory, anchors)
     work = Path(folder_paths.get_output_directory()) / _WORK / run_fingerprint(*inputs, settings)[:16]
-    live = LivePreview(hidden.unique_id, denoising_steps(model.model.config, settings.sampler))
+    live = LivePreview(
+        hidden.unique_id, denoising_steps(model.model.config, settings.sampler, settings.fusion)
+    )
     made = generate_long(
         *inputs,
         work,

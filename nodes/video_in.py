@@ -200,12 +200,11 @@ def _file_of(video: str | None, video_input: Any) -> Iterator[Path]:
         return
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(suffix=".mp4", dir=folder, delete=False) as file:
-        shutil.copyfileobj(source, file)
-    try:
-        yield Path(file.name)
-    finally:
-        Path(file.name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        copy = Path(place) / "video.mp4"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        yield copy
 
 
 def _placed(track: VideoTrack, name: str) -> tuple[PlacedPanorama, ...]:

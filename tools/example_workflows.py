@@ -76,7 +76,7 @@ does not grow with the number of frames. Stop it at any time: queued again, it g
 _LOOK = ["look", "PreviewImage", "Preview: what the scene holds", {}]
 _REPORT = ["report", "PreviewAny", "Path report", {}]
 _SAMPLING = {"seed": 0, "control_after_generate": "fixed", "steps": 12}
-_LONG = {**_SAMPLING, "steps": 8, "height": 128, "filename_prefix": "video/long_walk"}
+_LONG = {"seed": 0, "steps": 8, "height": 128, "filename_prefix": "video/long_walk"}
 _MODEL = ["model", "PantheonModelLoader", "", {}]
 WORKFLOWS: dict[str, dict[str, Any]] = {
     "01_walk_from_one_photo": {

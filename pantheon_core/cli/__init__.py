@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, MediaError) as error:
         say(f"error: {error}")
         return EXIT_USAGE
-    except PantheonError as error:
+    except (PantheonError, OSError) as error:
         say(f"error: {error}")
         return EXIT_FAILED
     return EXIT_OK

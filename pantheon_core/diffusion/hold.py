@@ -34,8 +34,8 @@ class HoldSettings:
         full_above: noise level sigma above which the whole strength holds.
         release_below: noise level below which the model is free; between the two the share falls evenly in
             ln sigma. A lower one keeps closer to the scaffold, with its blur and its errors.
-        shrink: latent cells (8 pixels each) by which covered parts are shrunk: cells beside a hole are
-            blurred with what fills it.
+        shrink: latent cells (8 pixels each) by which covered parts are shrunk, for scaffolds whose colours
+            beside holes are wrong. Many small holes then free most of the picture.
         reinject_steps: length of windows of steps that are repeated with fresh noise, so that holes and held
             parts agree; 0 for none.
         reinject_repeats: how often each window is repeated; 0 for none.
@@ -45,7 +45,7 @@ class HoldSettings:
     strength: float = 1.0
     full_above: float = 1.0
     release_below: float = 0.1
-    shrink: int = 1
+    shrink: int = 0
     reinject_steps: int = 0
     reinject_repeats: int = 0
     reinject_until: float = 0.5

@@ -18,7 +18,7 @@ from pantheon_core.render import pull_push
 
 Clip = tuple[Tensor, Tensor, list[Tensor]]
 FREE = HoldSettings(strength=0.0)
-TO_THE_END = HoldSettings(full_above=1e-4, release_below=1e-5, shrink=0)
+TO_THE_END = HoldSettings(full_above=1e-4, release_below=1e-5)
 QUICK = SamplerSettings(steps=3, sigma_max=20.0, guidance_max=1.0)
 
 

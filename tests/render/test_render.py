@@ -317,7 +317,7 @@ def test_without_warp_the_choice_is_torch_or_a_clear_error(room, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "warp", None)
     cache = room.cache(8)
     assert render(cache, torch.eye(4), 8).coverage.any()
-    with pytest.raises(BackendUnavailableError, match="pip install .*warp-lang"):
+    with pytest.raises(BackendUnavailableError, match=r"pip install .*warp-lang"):
         render(cache, torch.eye(4), 8, backend="warp")
 
 

@@ -179,7 +179,8 @@ def align_estimates(
         # Without shared points a distance is in metres only if it was, and the scene is.
         metric = poses.metric and (alignment.kind in ("ratio", "affine") or estimate.metric)
         out[alignment.panorama] = apply_alignment(estimate, alignment, metric=metric)
-    return _one_kind(out, poses, warnings), poses, tuple(alignments), tuple(warnings)
+    out, poses = _one_kind(out, poses, warnings)
+    return out, poses, tuple(alignments), tuple(warnings)
 
 
 def _borrowed(alignments: list[Alignment]) -> list[Alignment]:
@@ -231,15 +232,16 @@ def _to_their_unit(
 
 def _one_kind(
     estimates: list[DistanceEstimate | None], poses: PanoramaPoses, warnings: list[str]
-) -> list[DistanceEstimate | None]:
+) -> tuple[list[DistanceEstimate | None], PanoramaPoses]:
     """A scene is metric as a whole or not at all."""
     if poses.metric and any(one is not None and not one.metric for one in estimates):
         warnings.append(
             "the places are in metres, but some distances could not be brought to metres: too few shared "
             "points"
         )
-        return [None if one is None else replace(one, metric=False) for one in estimates]
-    return estimates
+        plain = [None if one is None else replace(one, metric=False) for one in estimates]
+        return plain, replace(poses, metric=False)
+    return estimates, poses
 
 
 def _ratio(dense: Tensor, sparse: Tensor) -> float:

@@ -79,7 +79,10 @@ def _without(poses: PanoramaPoses, wrong: list[int], frames: list[int]) -> Panor
     T_world_cam = (T_first_world @ poses.T_world_cam.double()).float()
     T_world_cam[~registered] = torch.eye(4)
     kept = registered[poses.observation_panorama]
-    points = poses.points
+    # A point that fewer than two of the rest see was never triangulated by them.
+    seen = torch.bincount(poses.observation_point[kept], minlength=len(poses.points)) >= 2
+    kept &= seen[poses.observation_point]
+    points = poses.points[seen]
     warning = (
         f"Frames {', '.join(map(str, frames))}: the places that were found contradict how the camera turned "
         "from frame to frame; they are not used. The scene may repeat itself."
@@ -89,7 +92,8 @@ def _without(poses: PanoramaPoses, wrong: list[int], frames: list[int]) -> Panor
         T_world_cam=T_world_cam,
         registered=registered,
         points=transform_points(T_first_world, points.double()).float() if len(points) else points,
+        colors=poses.colors[seen],
         observation_panorama=poses.observation_panorama[kept],
-        observation_point=poses.observation_point[kept],
+        observation_point=(seen.cumsum(0) - 1)[poses.observation_point[kept]],
         warnings=(*poses.warnings, warning),
     )
