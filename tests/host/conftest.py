@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+# The folder itself, too: the live previews are tested with the viewer's tools.
+sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
 
 import host_browser  # noqa: E402
 import host_session  # noqa: E402

@@ -229,8 +229,9 @@ def test_places_that_contradict_the_turning_are_taken_back(wrong: list[int]) -> 
         registered=torch.ones(6, dtype=torch.bool),
         points=transform_points(se3_inverse(found[0]).float(), points),
         colors=torch.zeros(12, 3, dtype=torch.uint8),
-        observation_panorama=torch.arange(12) % 6,
-        observation_point=torch.arange(12),
+        # Even points are seen by the first three key frames, odd ones by the last three.
+        observation_panorama=torch.arange(36) % 6,
+        observation_point=torch.arange(36) // 3,
     )
     left = without_contradicted(poses, measured, list(range(0, 18, 3)))
     assert left.registered.tolist() == [i not in wrong for i in range(6)]
@@ -241,7 +242,11 @@ def test_places_that_contradict_the_turning_are_taken_back(wrong: list[int]) -> 
     wanted = se3_inverse(truth[first]) @ truth
     assert torch.allclose(left.T_world_cam[kept].double(), wanted[kept], atol=1e-5)
     there = transform_points(se3_inverse(truth[first]).float(), points)
-    assert torch.allclose(left.points, there, atol=1e-5)
+    # A point that one right key frame alone sees has no place.
+    seen = [sum(3 * (i % 2) + j not in wrong for j in range(3)) >= 2 for i in range(12)]
+    assert torch.allclose(left.points, there[torch.tensor(seen)], atol=1e-5)
+    assert len(left.colors) == sum(seen)
+    assert left.observation_point.unique().tolist() == list(range(sum(seen)))
     right = dataclasses.replace(poses, T_world_cam=(se3_inverse(truth[0]) @ truth).float())
     assert without_contradicted(right, measured, list(range(6))) is right
 

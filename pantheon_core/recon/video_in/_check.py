@@ -79,8 +79,13 @@ def _without(poses: PanoramaPoses, wrong: list[int], frames: list[int]) -> Panor
     T_world_cam = (T_first_world @ poses.T_world_cam.double()).float()
     T_world_cam[~registered] = torch.eye(4)
     kept = registered[poses.observation_panorama]
-    # A point that fewer than two of the rest see was never triangulated by them.
-    seen = torch.bincount(poses.observation_point[kept], minlength=len(poses.points)) >= 2
+    # A point that fewer than two of the rest see was never triangulated by them. Nothing is said of points
+    # that came without observations.
+    before, left = (
+        torch.bincount(rows, minlength=len(poses.points))
+        for rows in (poses.observation_point, poses.observation_point[kept])
+    )
+    seen = (left >= 2) | (before == 0)
     kept &= seen[poses.observation_point]
     points = poses.points[seen]
     warning = (
