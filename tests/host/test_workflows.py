@@ -223,5 +223,5 @@ def test_the_sampler_shows_previews_and_progress(host, small):
             break
     socket.close()
     assert host.wait(running).ok
-    assert len(pictures) >= 3
+    assert len(pictures) >= 2  # the first and the last step; what comes too soon between is left out
     assert len(progress) > 4
