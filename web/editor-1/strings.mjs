@@ -2,6 +2,8 @@
 /** Every word that the editor shows. `locales/en/main.json` may hold the same under `pantheon360.editor`, for
  * translators; other languages are read from the host. */
 
+import { wordsOf } from "../viewer-1/words.mjs";
+
 export const ENGLISH = {
   title: "Camera path",
   open: "Edit path",
@@ -152,28 +154,4 @@ export const KEYS = [
   ["Esc", "Stop the drag; close"],
 ];
 
-/** @type {Record<string, string>} */
-let translated = {};
-let loaded = "en";
-
-/**
- * @param {string} key of ENGLISH
- * @param {Record<string, string | number>} [values] for the {names} in the text
- */
-export function text(key, values = {}) {
-  const found = translated[key] ?? ENGLISH[key] ?? key;
-  return found.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
-}
-
-/** Load the words of another language once; what it lacks stays English. */
-export async function useLocale(locale, api) {
-  if (locale === loaded || locale === "en") return;
-  loaded = locale;
-  try {
-    const answer = await api.fetchApi("/i18n");
-    const all = answer.ok ? await answer.json() : {};
-    translated = all[locale]?.pantheon360?.editor ?? {};
-  } catch (error) {
-    console.warn("Pantheon360: translations could not be loaded; the editor stays English.", error);
-  }
-}
+export const { text, useLocale } = wordsOf("editor", ENGLISH);

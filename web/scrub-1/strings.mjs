@@ -2,6 +2,8 @@
 /** Every word of the time line and of the scaffold's picture. `locales/en/main.json` has them for translators, under
  * `pantheon360.scrub`; other languages are read from the host. */
 
+import { wordsOf } from "../viewer-1/words.mjs";
+
 export const ENGLISH = {
   timeline: "Time line. Arrow keys move by a frame, page up and down to the next keyframe, space plays.",
   play: "Play (space)",
@@ -36,28 +38,4 @@ export const ENGLISH = {
   noWebGL: "The picture needs WebGL 2. Switch on hardware acceleration in the browser's settings.",
 };
 
-/** @type {Record<string, string>} */
-let translated = {};
-let loaded = "en";
-
-/**
- * @param {keyof typeof ENGLISH} key
- * @param {Record<string, string | number>} [values] for the {names} in the text
- */
-export function text(key, values = {}) {
-  const found = translated[key] ?? ENGLISH[key];
-  return found.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
-}
-
-/** Load the words of another language once; what it lacks stays English. */
-export async function useLocale(locale, api) {
-  if (locale === loaded || locale === "en") return;
-  loaded = locale;
-  try {
-    const answer = await api.fetchApi("/i18n");
-    const all = answer.ok ? await answer.json() : {};
-    translated = all[locale]?.pantheon360?.scrub ?? {};
-  } catch (error) {
-    console.warn("Pantheon360: translations could not be loaded; the time line stays English.", error);
-  }
-}
+export const { text, useLocale } = wordsOf("scrub", ENGLISH);

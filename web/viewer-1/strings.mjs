@@ -2,6 +2,8 @@
 /** Every word that the viewer shows. `locales/en/main.json` has the same words for translators (a test compares);
  * other languages are read from the host, under `pantheon360.viewer`. */
 
+import { wordsOf } from "./words.mjs";
+
 export const ENGLISH = {
   empty: "Run the graph to see the panorama here.",
   loading: "Loading …",
@@ -51,28 +53,4 @@ export const ENGLISH = {
   dialog: "360° view in full screen",
 };
 
-/** @type {Record<string, string>} */
-let translated = {};
-let loaded = "en";
-
-/**
- * @param {keyof typeof ENGLISH} key
- * @param {Record<string, string>} [values] for the {names} in the text
- */
-export function text(key, values = {}) {
-  const found = translated[key] ?? ENGLISH[key];
-  return found.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-}
-
-/** Load the words of another language once; what it lacks stays English. */
-export async function useLocale(locale, api) {
-  if (locale === loaded || locale === "en") return;
-  loaded = locale;
-  try {
-    const answer = await api.fetchApi("/i18n");
-    const all = answer.ok ? await answer.json() : {};
-    translated = all[locale]?.pantheon360?.viewer ?? {};
-  } catch (error) {
-    console.warn("Pantheon360: translations could not be loaded; the viewer stays English.", error);
-  }
-}
+export const { text, useLocale } = wordsOf("viewer", ENGLISH);
