@@ -12,6 +12,7 @@ from .perspective import (
 )
 from .rotations import (
     crop_rotations,
+    nearest_rotation,
     quaternion_wxyz_from_rotation,
     rotate_vectors,
     rotation_from_quaternion_wxyz,
@@ -34,6 +35,7 @@ __all__ = [
     "erp_to_cubemap",
     "erp_to_perspective",
     "look_at",
+    "nearest_rotation",
     "perspective_depth_to_distance",
     "perspective_rays",
     "perspective_to_erp",

@@ -17,6 +17,7 @@ from ..errors import InputError
 
 __all__ = [
     "crop_rotations",
+    "nearest_rotation",
     "quaternion_wxyz_from_rotation",
     "rotate_vectors",
     "rotation_from_quaternion_wxyz",
@@ -264,3 +265,16 @@ def _log(quaternion: Tensor) -> Tensor:
 def _exp(vector: Tensor) -> Tensor:
     angle = vector.norm(dim=-1, keepdim=True)
     return torch.cat((angle.cos(), vector * torch.sinc(angle / math.pi)), dim=-1)
+
+
+def nearest_rotation(matrix: Tensor) -> Tensor:
+    """The rotations (..., 3, 3) closest to matrices (..., 3, 3) in the sense of squared differences.
+
+    Of a sum of outer products target source^T it is the rotation that brings the sources onto the targets.
+
+    Source: W. Kabsch, A solution for the best rotation to relate two sets of vectors (1976).
+    """
+    left, _, right = torch.linalg.svd(matrix)
+    sign = torch.ones_like(left[..., 0, :])
+    sign[..., 2] = torch.linalg.det(left @ right)
+    return (left * sign[..., None, :]) @ right

@@ -14,6 +14,7 @@ from pantheon_core.errors import InputError, ShapeError
 from pantheon_core.geometry import (
     crop_rotations,
     look_at,
+    nearest_rotation,
     quaternion_wxyz_from_rotation,
     rotate_vectors,
     rotation_from_quaternion_wxyz,
@@ -189,3 +190,16 @@ def test_look_at_refuses_what_has_no_answer() -> None:
         look_at(origin, torch.tensor([0.0, 3.0, 0.0]))
     with pytest.raises(InputError, match="quaternion"):
         rotation_from_quaternion_wxyz(torch.zeros(4))
+
+
+def test_the_nearest_rotation_is_one_even_for_mirrored_matrices() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(64, 3, 3, generator=generator, dtype=torch.float64)
+    assert bool((torch.linalg.det(matrix) < 0).any())
+    found = nearest_rotation(matrix)
+    torch.testing.assert_close(found @ found.mT, torch.eye(3).double().expand(64, 3, 3))
+    assert bool((torch.linalg.det(found) > 0.99).all())
+    # No other rotation is closer; a rotation is its own.
+    others = nearest_rotation(torch.randn(64, 3, 3, generator=generator, dtype=torch.float64))
+    assert bool(((found - matrix).norm(dim=(1, 2)) <= (others - matrix).norm(dim=(1, 2)) + 1e-12).all())
+    torch.testing.assert_close(nearest_rotation(found), found)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pantheon_core.errors import BackendUnavailableError, InputError
 from pantheon_core.geometry import (
     erp_rays,
+    nearest_rotation,
     perspective_rays,
     rotate_vectors,
     rotation_from_yaw_pitch_roll,
@@ -34,7 +35,7 @@ from pantheon_core.recon.multiview import (
     release_multiview_network,
 )
 from pantheon_core.recon.multiview._adapters import ADAPTERS, Views
-from pantheon_core.recon.multiview._rig import angles, nearest_rotation
+from pantheon_core.recon.multiview._rig import angles
 
 HEIGHT = 48
 VIEW = 28

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...check import check_shape
 from ...errors import InputError
-from ...geometry import resize_erp, se3_inverse
+from ...geometry import nearest_rotation, resize_erp, se3_inverse
 from .._types import DistanceEstimate
 from ..given import GivenBackend
 from ._views import PinholeViews, estimate_of_views
@@ -153,6 +153,5 @@ def _poses(geometry: Mapping[str, Any], count: int) -> Tensor:
     if not bool(T_view_world.isfinite().all()):
         raise InputError("da3_geometry.extrinsics: some poses are not finite; the pose estimation failed")
     # a network's rotations are orthonormal to three digits only
-    u, _, v = torch.linalg.svd(T_view_world[:, :3, :3])
-    T_view_world[:, :3, :3] = u @ v
+    T_view_world[:, :3, :3] = nearest_rotation(T_view_world[:, :3, :3])
     return T_view_world[0] @ se3_inverse(T_view_world)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...check import check_finite, check_rotation, check_shape
-from ...geometry import se3_from
+from ...geometry import nearest_rotation, se3_from
 
 __all__ = ["RigFit", "fit_rig"]
 
@@ -90,14 +90,6 @@ def fit_rig(T_world_view: Tensor, rotations: Tensor, panorama: Tensor, typical: 
         view_used=error <= _VIEW_FAILED,
         registered=torch.tensor(registered),
     )
-
-
-def nearest_rotation(matrix: Tensor) -> Tensor:
-    """(..., 3, 3) closest rotations, in the sense of squared differences."""
-    u, _, v = torch.linalg.svd(matrix)
-    u = u.clone()
-    u[..., 2] = u[..., 2] * torch.sign((u @ v).det())[..., None]
-    return u @ v
 
 
 def angles(rotations: Tensor, reference: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...geometry import rays_to_erp_pixels
+from ...geometry import nearest_rotation, rays_to_erp_pixels
 from ._features import SphereFeatures, load_pycolmap
 
 __all__ = [
@@ -109,10 +109,7 @@ def rotation_between(
 
 def _wahba(first: Tensor, second: Tensor) -> Tensor:
     """Best rotations (..., 3, 3) that bring second (..., M, 3) onto first, by the singular value method."""
-    u, _, vh = torch.linalg.svd(first.transpose(-1, -2) @ second)
-    sign = torch.ones_like(u[..., 0, :])
-    sign[..., 2] = torch.det(u @ vh)
-    return (u * sign[..., None, :]) @ vh
+    return nearest_rotation(first.transpose(-1, -2) @ second)
 
 
 def epipolar_inliers(

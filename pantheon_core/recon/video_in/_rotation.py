@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...geometry import nearest_rotation
+
 __all__ = ["angles", "fit_rotation"]
 
 _ROUNDS = 8
@@ -32,10 +34,7 @@ def fit_rotation(source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     rotation = torch.eye(3, dtype=torch.float64)
     robust = weight
     for _ in range(_ROUNDS):
-        cross = torch.einsum("n,ni,nj->ij", robust, target, source)
-        left, _, right = torch.linalg.svd(cross)
-        sign = torch.linalg.det(left @ right)
-        rotation = left @ torch.diag(torch.stack((sign.new_ones(()), sign.new_ones(()), sign))) @ right
+        rotation = nearest_rotation(torch.einsum("n,ni,nj->ij", robust, target, source))
         off = angles(source @ rotation.T, target)
         used = off[weight > 0]
         scale = (used.median() if len(used) else off.new_zeros(())).clamp(min=1e-4)

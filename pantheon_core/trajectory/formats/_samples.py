@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...errors import ConventionError, InputError
 from ...geometry import (
+    nearest_rotation,
     quaternion_wxyz_from_rotation,
     rotation_from_quaternion_wxyz,
     se3_from,
@@ -203,8 +204,7 @@ def rigid(T: Tensor, where: Callable[[int], str]) -> Tensor:
             f"{where(_first(mirrored))}: expected a rotation matrix, got a mirrored one (determinant -1); "
             "the axes are of another handedness"
         )
-    left, _, right = torch.linalg.svd(rotation)
-    return se3_from(left @ right, T[:, :3, 3])
+    return se3_from(nearest_rotation(rotation), T[:, :3, 3])
 
 
 def rigid_from_quaternions(quaternion_wxyz: Tensor, position: Tensor, where: Callable[[int], str]) -> Tensor:
