@@ -482,11 +482,17 @@ def test_a_phone_that_is_turned_turns_the_view(shown, device):
 
     with opened(shown, "viewer_marked.png") as root:
         button = root.query_selector(f'[aria-label="{label}"]')
-        hold(100, 90, 0)
+        # Held a little up, so that the viewer shows when the sensor has first spoken: forward is where it then points.
+        hold(100, 110, 0)
         button.click()
         shown.page.wait_for_function("(one) => one.ariaPressed === 'true'", arg=button)
         # Upright, then turned right by a quarter, then up by 30 degrees.
-        for angles, said in (((100, 90, 0), "yaw 0°  pitch 0°"), ((10, 90, 0), "yaw 90°  pitch 0°")):
+        held = (
+            ((100, 110, 0), "yaw 0°  pitch 20°"),
+            ((100, 90, 0), "yaw 0°  pitch 0°"),
+            ((10, 90, 0), "yaw 90°  pitch 0°"),
+        )
+        for angles, said in held:
             hold(*angles)
             shown.page.wait_for_function(
                 "([root, said]) => root.querySelector('.p360-where').textContent.startsWith(said)",
