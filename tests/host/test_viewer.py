@@ -482,7 +482,7 @@ def test_a_phone_that_is_turned_turns_the_view(shown, device):
 
     with opened(shown, "viewer_marked.png") as root:
         button = root.query_selector(f'[aria-label="{label}"]')
-        # Held a little up, so that the viewer shows when the sensor has first spoken: forward is where it then points.
+        # Held a little up, so that the viewer shows when the sensor has first spoken: that is forward.
         hold(100, 110, 0)
         button.click()
         shown.page.wait_for_function("(one) => one.ariaPressed === 'true'", arg=button)
