@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# The folder itself, too: the live previews are tested with the viewer's tools.
+# The folder itself, too: tests share modules that lie in it.
 sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
 
 import host_browser  # noqa: E402

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import time
-from pathlib import Path
 
 import host_browser
+import pages
 import pytest
 
 pytestmark = pytest.mark.browser
 
-ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 NAMES = sorted(host_browser.read_workflows())
 
 STATE_JS = """() => ({
@@ -48,44 +45,16 @@ SET_JS = """([type, values]) => {
 }"""
 
 
-@contextlib.contextmanager
-def problems(page):
-    """Errors of the page that are not the missing internet's, nor the newer frontend's with an older host.
-
-    A host without /api/jobs answers 404, and the frontend says so after every run.
-    """
-    found = []
-
-    def on_console(message):
-        outside = re.search(
-            r"https?://(?!127\.0\.0\.1)|Failed to load resource|ERR_|Failed to fetch jobs: 404", message.text
-        )
-        if message.type == "error" and not outside:
-            found.append(message.text)
-
-    def on_error(error):
-        found.append(str(error))
-
-    page.on("console", on_console)
-    page.on("pageerror", on_error)
-    try:
-        yield found
-    finally:
-        page.remove_listener("console", on_console)
-        page.remove_listener("pageerror", on_error)
-
-
 def screenshot(page, name):
-    ARTIFACTS.mkdir(exist_ok=True)
     page.evaluate(FIT_JS)
     page.wait_for_timeout(1500)
-    page.screenshot(path=ARTIFACTS / f"{name}.png")
+    pages.screenshot(page, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_example_workflow_opens_without_a_red_node(frontend, name):
     workflow = host_browser.read_workflows()[name]
-    with problems(frontend) as found:
+    with pages.problems_of(frontend) as found:
         frontend.evaluate(host_browser.LOAD_JS, workflow)
         frontend.wait_for_timeout(500)
         state = frontend.evaluate(STATE_JS)
@@ -128,7 +97,7 @@ def run_in_browser(page, host, name):
 
 
 def test_the_run_button_runs_a_workflow_and_the_node_shows_the_video(frontend, host):
-    with problems(frontend) as found:
+    with pages.problems_of(frontend) as found:
         entry = run_in_browser(frontend, host, "01_walk_from_one_photo")
         frontend.wait_for_function(
             "() => [...document.querySelectorAll('video')].some((one) => one.videoWidth === 128)",
@@ -147,7 +116,7 @@ def test_the_run_button_works_with_vue_nodes(host, frontend):
         page.set_default_timeout(240_000)
         page.goto(host.url, wait_until="domcontentloaded")
         page.wait_for_function(host_browser.READY_JS)
-        with problems(page) as found:
+        with pages.problems_of(page) as found:
             entry = run_in_browser(page, host, "03_scaffold_for_other_models")
             page.wait_for_timeout(1000)
             screenshot(page, "ran_03_vue")

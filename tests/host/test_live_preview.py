@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 import time
 import uuid
 from io import BytesIO
 
-import host_browser
-import numpy as np
 import pytest
+from pages import COUNT_JS, FRAMES_JS, close, once, opened_page, picture_of, screenshot
 from PIL import Image
-from test_viewer import COUNT_JS, FRAMES_JS, ROOT_JS, close
+from viewer_page import ROOT_JS
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +22,7 @@ RED, GREEN, BLUE, YELLOW, WHITE = (
     (230, 230, 230),
 )
 WALK = "01_walk_from_one_photo"
+SIZE = (1500, 1000)
 
 # What the host's messages become in the page. Each frame has a colour in front and another one around it.
 SEND_JS = """async ([name, said, frames]) => {
@@ -96,45 +94,18 @@ class Page:
         self.page.evaluate(FRAMES_JS)
 
     def centre(self, name):
-        url = self.root(name).evaluate("(root) => root.querySelector('canvas').toDataURL('image/png')")
-        with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as shown:
-            return np.asarray(shown.convert("RGB")).astype(int)[shown.height // 2, shown.width // 2]
+        picture = picture_of(self.root(name))
+        return picture[picture.shape[0] // 2, picture.shape[1] // 2]
 
     def end(self):
         self.page.evaluate(END_JS)
 
 
-def open_page(request, host, frontend, kind, script=None):
-    host.post("/settings/Comfy.VueNodes.Enabled", kind == "vue")
-    page = frontend.context.browser.new_page(viewport={"width": 1500, "height": 1000})
-    problems = []
-    ignored = r"https?://(?!127\.0\.0\.1)|Failed to load resource|ERR_|Failed to fetch jobs: 404"
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on(
-        "console",
-        lambda said: (
-            problems.append(said.text) if said.type == "error" and not re.search(ignored, said.text) else None
-        ),
-    )
-    page.set_default_timeout(60_000)
-    page.add_init_script(script or f"({COUNT_JS})(); ({UPLOADS_JS})()")
-    page.goto(host.url, wait_until="domcontentloaded")
-    page.wait_for_function(host_browser.READY_JS, timeout=240_000)
-
-    def leave():
-        page.close()
-        host.post("/settings/Comfy.VueNodes.Enabled", False)
-
-    request.addfinalizer(leave)
-    return Page(page, problems, kind)
-
-
 @pytest.fixture(scope="module", params=["classic", "vue"])
 def shown(request, host, frontend):
-    return open_page(request, host, frontend, request.param)
-
-
-once = pytest.mark.parametrize("shown", ["classic"], indirect=True)
+    script = f"({COUNT_JS})(); ({UPLOADS_JS})()"
+    with opened_page(host, frontend, request.param, size=SIZE, script=script) as (page, problems):
+        yield Page(page, problems, request.param)
 
 
 def test_a_preview_can_be_looked_around_in(shown):
@@ -218,7 +189,7 @@ def test_the_result_takes_the_place_of_the_previews(shown, host):
     shown.page.evaluate(execute, [int(name), first])
     shown.page.evaluate(FRAMES_JS)
     assert close(shown.centre(name), RED)
-    shown.page.screenshot(path=host_browser.test_host.ROOT / "artifacts" / f"live_{shown.kind}.png")
+    screenshot(shown.page, f"live_{shown.kind}")
     shown.page.evaluate(execute, [int(name), {**first, "stamp": "2"}])
     shown.page.wait_for_function("() => !document.querySelector('.p360-caption:not([hidden])')")
     shown.page.wait_for_function("() => document.querySelector('.p360-where:not([hidden])')")
@@ -255,7 +226,7 @@ def test_a_sampler_in_a_subgraph(shown):
     assert shown.problems == []
 
 
-def test_without_webgl_the_preview_is_flat(request, host, frontend):
+def test_without_webgl_the_preview_is_flat(host, frontend):
     script = """(() => {
       for (const type of [HTMLCanvasElement, OffscreenCanvas]) {
         const get = type.prototype.getContext;
@@ -264,15 +235,16 @@ def test_without_webgl_the_preview_is_flat(request, host, frontend):
         };
       }
     })()"""
-    shown = open_page(request, host, frontend, "classic", script)
-    name = shown.add("PantheonSampler")
-    shown.send(name, [[RED, WHITE], [GREEN, WHITE], [BLUE, WHITE]])
-    shown.end()
-    shown.wait_for(name, "Last preview")
-    assert close(shown.centre(name), GREEN)
-    assert shown.page.evaluate("() => document.querySelector('.p360 [role=alert]:not([hidden])')") is None
-    preview = shown.add("PantheonPreview360")
-    assert "WebGL" in shown.root(preview).inner_text()
+    with opened_page(host, frontend, "classic", size=SIZE, script=script) as (page, problems):
+        shown = Page(page, problems, "classic")
+        name = shown.add("PantheonSampler")
+        shown.send(name, [[RED, WHITE], [GREEN, WHITE], [BLUE, WHITE]])
+        shown.end()
+        shown.wait_for(name, "Last preview")
+        assert close(shown.centre(name), GREEN)
+        assert page.evaluate("() => document.querySelector('.p360 [role=alert]:not([hidden])')") is None
+        preview = shown.add("PantheonPreview360")
+        assert "WebGL" in shown.root(preview).inner_text()
 
 
 def listen(host, prompt, **more):

@@ -10,14 +10,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
-import host_browser
 import numpy as np
 import pytest
+from pages import opened_page, screenshot
 from PIL import Image
 
-ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 FRAMES, FPS = 9, 4.0
 KEYS = [
     {"t": 0.0, "position": [0, 0, 0], "quaternion_wxyz": [1, 0, 0, 0], "easing": "ease_in_out"},
@@ -324,31 +322,17 @@ class Mounted:
             return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB")).astype(int)
 
     def screenshot(self, name):
-        ARTIFACTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+        screenshot(self.page, name)
 
 
 @pytest.fixture(scope="module")
 def mounted(host, frontend, key):
-    page = frontend.context.browser.new_page(viewport={"width": 1200, "height": 800})
-    problems = []
-    ignored = r"https?://(?!127\.0\.0\.1)|Failed to load resource|ERR_|Failed to fetch jobs: 404"
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on(
-        "console",
-        lambda said: (
-            problems.append(said.text) if said.type == "error" and not re.search(ignored, said.text) else None
-        ),
-    )
-    page.set_default_timeout(60_000)
-    page.goto(host.url, wait_until="domcontentloaded")
-    page.wait_for_function(host_browser.READY_JS, timeout=240_000)
-    held = Mounted(page, problems)
-    held.mount(host.pack.name, key=key)
-    held.shows(0)
-    held.rests()
-    yield held
-    page.close()
+    with opened_page(host, frontend, "classic", size=(1200, 800)) as (page, problems):
+        held = Mounted(page, problems)
+        held.mount(host.pack.name, key=key)
+        held.shows(0)
+        held.rests()
+        yield held
 
 
 @pytest.mark.browser

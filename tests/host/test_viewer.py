@@ -2,163 +2,30 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from contextlib import contextmanager
-from io import BytesIO
-from pathlib import Path
 
-import host_browser
 import numpy as np
 import pytest
 import torch
+from pages import FRAMES_JS, close, once, opened_page
 from PIL import Image
+from viewer_page import (
+    BLACK,
+    BLUE,
+    COME_AND_GO_JS,
+    GREEN,
+    MAGENTA,
+    RED,
+    ROOT_JS,
+    WHITE,
+    YELLOW,
+    Page,
+    marked_panorama,
+    noise_panorama,
+    opened,
+)
 
 pytestmark = pytest.mark.browser
-
-ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
-RED, GREEN, BLUE, YELLOW = (200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)
-WHITE, BLACK, MAGENTA = (255, 255, 255), (0, 0, 0), (200, 30, 200)
-
-# Counts what the page asks of WebGL, before any script of the page runs.
-COUNT_JS = """() => {
-  window.counted = { contexts: [], textures: 0, draws: 0 };
-  for (const type of [HTMLCanvasElement, OffscreenCanvas]) {
-    const get = type.prototype.getContext;
-    type.prototype.getContext = function (kind, ...more) {
-      const known = window.counted.contexts.some((one) => one.canvas === this);
-      const context = get.call(this, kind, ...more);
-      if (kind.startsWith('webgl') && context && !known) window.counted.contexts.push(context);
-      return context;
-    };
-  }
-  const gl = WebGL2RenderingContext.prototype;
-  for (const [name, key, step] of [['createTexture', 'textures', 1], ['deleteTexture', 'textures', -1],
-                                   ['drawArrays', 'draws', 1]]) {
-    const before = gl[name];
-    gl[name] = function (...values) { window.counted[key] += step; return before.apply(this, values); };
-  }
-}"""
-BUILD_JS = """() => {
-  const { app, LiteGraph } = window;
-  app.graph.clear();
-  const add = (type, pos, values = {}) => {
-    const node = LiteGraph.createNode(type);
-    app.graph.add(node);
-    node.pos = pos;
-    for (const [name, value] of Object.entries(values)) {
-      node.widgets.find((w) => w.name === name).value = value;
-    }
-    return node;
-  };
-  const marked = add('LoadPanorama', [20, 60], { image: 'viewer_marked.png', height: 256 });
-  const noise = add('LoadImage', [20, 560], { image: 'viewer_noise.png' });
-  const rolled = add('LoadImage', [320, 560], { image: 'viewer_rolled.png' });
-  const inverted = add('ImageInvert', [20, 900]);
-  const both = add('ImageBatch', [20, 960]);
-  const one = add('PantheonPreview360', [320, 60]);
-  const two = add('PantheonPreview360', [760, 60]);
-  const three = add('PantheonPreview360', [1200, 60], { fps: 2 });
-  const video = add('SaveERPVideo', [760, 500], { fps: 2, filename_prefix: 'viewer' });
-  const empty = add('PantheonPreview360', [1200, 500]);
-  marked.connect(0, inverted, 0);
-  marked.connect(0, both, 0);
-  inverted.connect(0, both, 1);
-  marked.connect(0, one, 0);
-  inverted.connect(0, one, 1);
-  noise.connect(0, two, 0);
-  rolled.connect(0, three, 0);
-  both.connect(0, video, 0);
-  empty.mode = 2;
-  const view = app.canvas.ds;
-  view.scale = 0.95;
-  view.offset = [60, 60];
-  app.canvas.setDirty(true, true);
-  return { one: one.id, two: two.id, three: three.id, video: video.id, empty: empty.id };
-}"""
-ROOT_JS = "(id) => app.graph.getNodeById(id)?.widgets.find((w) => w.name === 'viewer_360')?.element ?? null"
-DRAWN_JS = """(ids) => ids.every((id) => {
-  const node = app.graph.getNodeById(id);
-  const root = node?.widgets?.find((w) => w.name === 'viewer_360')?.element;
-  return root?.querySelector('.p360-where:not([hidden])');
-})"""
-FRAMES_JS = """() => new Promise((done) => {
-  let left = 3;
-  const next = () => ((left -= 1) ? requestAnimationFrame(next) : setTimeout(done));
-  requestAnimationFrame(next);
-})"""
-
-
-def marked_panorama():
-    """A colour for each quadrant and pole, and a mark to the right of the front and above it."""
-    height, width = 256, 512
-    lon = ((np.arange(width) + 0.5) / width - 0.5) * 360
-    lat = (0.5 - (np.arange(height) + 0.5) / height) * 180
-    quadrant = ((lon + 45) // 90 % 4).astype(int)
-    picture = np.broadcast_to(
-        np.array([RED, GREEN, BLUE, YELLOW], np.uint8)[quadrant], (height, width, 3)
-    ).copy()
-    picture[lat > 60], picture[lat < -60] = WHITE, BLACK
-    picture[np.ix_(abs(lat - 15) < 5, abs(lon - 20) < 5)] = MAGENTA
-    return picture
-
-
-def noise_panorama():
-    """Something at every scale, and continuous at the seam."""
-    random = np.random.default_rng(7)
-    fine = random.integers(0, 256, (512, 1024, 3)).astype(float)
-    coarse = np.kron(random.integers(0, 256, (8, 16, 3)).astype(float), np.ones((64, 64, 1)))
-    return ((fine + coarse) / 2).astype(np.uint8)
-
-
-class Page:
-    """One frontend with the small graph, run once."""
-
-    def __init__(self, page, problems):
-        self.page = page
-        self.problems = problems
-        self.ids = page.evaluate(BUILD_JS)
-        self.contexts_before = page.evaluate("() => counted.contexts.length")
-        page.evaluate("() => app.queuePrompt(0)")
-        self.wait_until_drawn("one", "two", "three", "video")
-        # Drawing without a graphics card leaves little time for anything else.
-        self.press("video", "Pause (space)")
-
-    def wait_until_drawn(self, *names):
-        self.page.wait_for_function(DRAWN_JS, arg=[self.ids[name] for name in names], timeout=120_000)
-
-    def root(self, name):
-        return self.page.evaluate_handle(ROOT_JS, self.ids[name]).as_element()
-
-    def press(self, name, label):
-        self.root(name).query_selector(f'[aria-label="{label}"]').click()
-
-    def choose(self, name, label, value):
-        self.root(name).query_selector(f'select[aria-label="{label}"]').select_option(value)
-
-    def picture(self, name):
-        """What the viewer shows, (h, w, 3) int."""
-        self.page.evaluate(FRAMES_JS)
-        url = self.root(name).evaluate("(root) => root.querySelector('canvas').toDataURL('image/png')")
-        with Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))) as shown:
-            return np.asarray(shown.convert("RGB")).astype(int)
-
-    def at(self, name, x, y):
-        """The colour at a fraction of the width and height."""
-        picture = self.picture(name)
-        return picture[int(y * (picture.shape[0] - 1)), int(x * (picture.shape[1] - 1))]
-
-    def screenshot(self, name):
-        ARTIFACTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
-
-
-# For what does not depend on how the host draws its nodes.
-once = pytest.mark.parametrize("shown", ["classic"], indirect=True)
-
-
-def close(colour, expected, tolerance=12):
-    return np.abs(np.asarray(colour) - expected).max() <= tolerance
 
 
 @pytest.fixture(scope="module", params=["classic", "vue"])
@@ -170,26 +37,8 @@ def shown(request, host, frontend):
         ("rolled", np.roll(noise, noise.shape[1] // 2, axis=1)),
     ):
         Image.fromarray(picture).save(host.base / "input" / f"viewer_{name}.png")
-    host.post("/settings/Comfy.VueNodes.Enabled", request.param == "vue")
-    page = frontend.context.browser.new_page(viewport={"width": 1720, "height": 1040})
-    problems = []
-    ignored = r"https?://(?!127\.0\.0\.1)|Failed to load resource|ERR_|Failed to fetch jobs: 404"
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on(
-        "console",
-        lambda said: (
-            problems.append(said.text) if said.type == "error" and not re.search(ignored, said.text) else None
-        ),
-    )
-    page.set_default_timeout(60_000)
-    page.add_init_script(f"({COUNT_JS})()")
-    page.goto(host.url, wait_until="domcontentloaded")
-    page.wait_for_function(host_browser.READY_JS, timeout=240_000)
-    held = Page(page, problems)
-    held.kind = request.param
-    yield held
-    page.close()
-    host.post("/settings/Comfy.VueNodes.Enabled", False)
+    with opened_page(host, frontend, request.param) as (page, problems):
+        yield Page(page, problems, request.param)
 
 
 def test_every_direction_shows_its_colour(shown):
@@ -398,39 +247,6 @@ def test_undo_brings_the_viewer_back_where_it_was(shown):
     shown.wait_until_drawn("one", "two", "video")
     assert close(shown.at("one", 0.3, 0.5), GREEN)
     assert shown.problems == []
-
-
-# A viewer of its own for what depends on the device, with the marked panorama or a video with sound.
-OPEN_JS = """([file, kind]) => {
-  const node = LiteGraph.createNode('PantheonPreview360');
-  app.graph.add(node);
-  node.pos = [320, 60];
-  const entry = { name: 'images', file, subfolder: '', folder: 'input', kind, spherical: true, stamp: '1' };
-  node.onExecuted({ pantheon_360: [{ ...entry, sound: kind === 'video' }] });
-  app.canvas.bringToFront?.(node);
-  app.canvas.setDirty(true, true);
-  return node.id;
-}"""
-COME_AND_GO_JS = f"""async ([count, file]) => {{
-  for (let i = 0; i < count; i += 1) {{
-    const id = ({OPEN_JS})([file, 'image']);
-    const {{ element }} = app.graph.getNodeById(id).widgets.find((one) => one.name === 'viewer_360');
-    while (!element.querySelector('.p360-where:not([hidden])')) await new Promise(requestAnimationFrame);
-    app.graph.remove(app.graph.getNodeById(id));
-  }}
-}}"""
-REMOVE_JS = "(id) => app.graph.remove(app.graph.getNodeById(id))"
-
-
-@contextmanager
-def opened(shown, file, kind="image"):
-    """A viewer in front of the others that shows a file of the input folder."""
-    shown.ids["own"] = shown.page.evaluate(OPEN_JS, [file, kind])
-    try:
-        shown.wait_until_drawn("own")
-        yield shown.root("own")
-    finally:
-        shown.page.evaluate(REMOVE_JS, shown.ids.pop("own"))
 
 
 @pytest.fixture
