@@ -13,13 +13,17 @@ import torch
 from comfy_api.latest import io
 
 from .host import MODEL_FOLDER
-from .schema import Model, schema
+from .schema import Model, advanced, schema
 from .types import LoadedModel
 
 BUNDLED = "pantheon-tiny (bundled)"
 _BUNDLED_WEIGHTS = "pantheon_tiny"
 _CHECKPOINTS = "checkpoints/"
 """Choices with this prefix lie in the host's own folder of checkpoints."""
+
+NO_LORA = "none"
+_LORAS = "loras"
+"""The host's own folder of adapters."""
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -46,6 +50,11 @@ def _choices() -> list[str]:
         else files
     )
     return [BUNDLED, *files, *folders, *_stable_video_diffusion()]
+
+
+def _adapters() -> list[str]:
+    """Files among the host's adapters; whose format they have shows when one is read."""
+    return [name for name in folder_paths.get_filename_list(_LORAS) if name.endswith(".safetensors")]
 
 
 def _locate(name: str) -> Path:
@@ -108,15 +117,39 @@ class PantheonModelLoader(io.ComfyNode):
                     tooltip="Precision of the weights. Auto takes float32 on the CPU, and 16 bits on "
                     "graphics cards that are fast with them.",
                 ),
+                advanced(
+                    io.Combo.Input,
+                    "lora",
+                    options=[NO_LORA, *_adapters()],
+                    default=NO_LORA,
+                    optional=True,
+                    tooltip="An adapter that this project's training wrote for the very same checkpoint "
+                    "(lora.safetensors), in models/loras. It is added to the weights. Other programs' "
+                    "LoRA files do not fit.",
+                ),
+                advanced(
+                    io.Float.Input,
+                    "lora_strength",
+                    default=1.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How much of the adapter is added to the weights. 0 adds nothing; its learned "
+                    "offsets of the tokens stay.",
+                ),
             ],
             outputs=[Model.Output(display_name="model", tooltip="For the Pantheon sampler.")],
         )
 
     @classmethod
-    def validate_inputs(cls, checkpoint: str = BUNDLED) -> bool | str:
+    def validate_inputs(cls, checkpoint: str = BUNDLED, lora: str = NO_LORA) -> bool | str:
         """Say which file is missing, and where it belongs."""
         from ..pantheon_core.errors import BackendUnavailableError
 
+        if lora != NO_LORA and folder_paths.get_full_path(_LORAS, lora) is None:
+            folder = folder_paths.get_folder_paths(_LORAS)[0]
+            return f"The adapter '{lora}' is not in {folder}. Put it there and press R to refresh."
         try:
             _locate(checkpoint)
         except FileNotFoundError:
@@ -128,21 +161,29 @@ class PantheonModelLoader(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, checkpoint: str, dtype: str) -> tuple[str, ...]:
-        """Size and time of the file: a replaced one is loaded again."""
+    def fingerprint_inputs(
+        cls, checkpoint: str, dtype: str, lora: str = NO_LORA, lora_strength: float = 1.0
+    ) -> tuple[str, ...]:
+        """Size and time of the files: a replaced one is loaded again."""
+        adapter = () if lora == NO_LORA else (lora, str(lora_strength))
         try:
             path = _locate(checkpoint)
+            files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+            if adapter:
+                files.append(Path(folder_paths.get_full_path_or_raise(_LORAS, lora)))
         except (FileNotFoundError, ImportError):
-            return (checkpoint, dtype)
-        files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+            return (checkpoint, dtype, *adapter)
         stats = [file.stat() for file in files]
         return (
             dtype,
+            *adapter,
             *(f"{file}:{stat.st_size}:{stat.st_mtime_ns}" for file, stat in zip(files, stats, strict=True)),
         )
 
     @classmethod
-    def execute(cls, checkpoint: str, dtype: str) -> io.NodeOutput:
+    def execute(
+        cls, checkpoint: str, dtype: str, lora: str = NO_LORA, lora_strength: float = 1.0
+    ) -> io.NodeOutput:
         """Load to the host's offload device; the sampler asks the host to move it."""
         from ..pantheon_core.diffusion import load_model
 
@@ -153,6 +194,12 @@ class PantheonModelLoader(io.ComfyNode):
         else:
             wanted = _DTYPES[dtype]
         model = load_model(_locate(checkpoint), dtype=wanted)
+        if lora != NO_LORA:
+            from ..pantheon_core.training.lora import merge_lora, read_lora
+
+            # Into freshly loaded weights that nobody else holds; the host's patcher never hears of it.
+            adapter = read_lora(folder_paths.get_full_path_or_raise(_LORAS, lora))
+            model = merge_lora(model, adapter, strength=lora_strength)
         patcher = comfy.model_patcher.ModelPatcher(
             _Holder(model), load_device=device, offload_device=comfy.model_management.unet_offload_device()
         )

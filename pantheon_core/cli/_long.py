@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..cache import PointCache
     from ..diffusion import PantheonModel, SamplerSettings
     from ..trajectory import Trajectory
+    from ._model import Painter
 
 __all__ = ["add_long_arguments", "generate_windows", "window_size"]
 
@@ -50,7 +51,7 @@ def window_size(args: argparse.Namespace, model: PantheonModel, frames: int) -> 
 
 
 def generate_windows(
-    args: argparse.Namespace, model: PantheonModel, settings: SamplerSettings, stages: Stages, *, window: int
+    args: argparse.Namespace, painter: Painter, settings: SamplerSettings, stages: Stages, *, window: int
 ) -> str:
     """Paint window by window, then write the video; returns the report."""
     from ..apps import MINIMUM_CLEARANCE, Anchor, panorama_cache
@@ -73,7 +74,7 @@ def generate_windows(
     work = args.work or args.out.with_name(args.out.stem + "_windows")
     with stages.run("paint") as progress:
         made = generate_long(
-            model,
+            painter.model,
             cache,
             trajectory,
             [Anchor.at_origin(panorama.rgb, panorama.valid)],
@@ -83,7 +84,7 @@ def generate_windows(
         )
     encode = {"fps": trajectory.fps, "codec": args.codec, "crf": args.crf, "total": len(trajectory)}
     with stages.run(args.out.name) as progress:
-        write_video(args.out, made.frames(), progress=progress, **encode)
+        write_video(args.out, made.frames(), metadata=painter.metadata, progress=progress, **encode)
     if args.scaffold_out:
         with stages.run(args.scaffold_out.name) as progress:
             frames = _scaffold_frames(cache, trajectory, args.height)
@@ -98,6 +99,7 @@ def generate_windows(
     ]
     if near.warning:
         lines.append(near.warning)
+    lines.append(f"painted by {painter.words}")
     return "\n  ".join(lines)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from ..apps import Stages, Walk
@@ -106,13 +108,27 @@ def make_walk(args: argparse.Namespace, stages: Stages, trajectory: Trajectory) 
     return walk
 
 
-def write_frames(args: argparse.Namespace, path: Path, frames: Tensor, walk: Walk, stages: Stages) -> None:
+def write_frames(
+    args: argparse.Namespace,
+    path: Path,
+    frames: Tensor,
+    walk: Walk,
+    stages: Stages,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Frames (T, 3, H, W) as a 360° video."""
     from ..video import write_video
 
     with stages.run(path.name) as progress:
         write_video(
-            path, frames, fps=walk.scaffold.trajectory.fps, codec=args.codec, crf=args.crf, progress=progress
+            path,
+            frames,
+            fps=walk.scaffold.trajectory.fps,
+            codec=args.codec,
+            crf=args.crf,
+            metadata=metadata,
+            progress=progress,
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import InputError
 from ._console import Bars, Verbs, refuse_overwrite
 from ._long import add_long_arguments, generate_windows, window_size
+from ._model import add_checkpoint_arguments, load_painter
 from ._walk import add_walk_arguments, make_trajectory, make_walk, report_walk, write_frames
 
 __all__ = ["add"]
@@ -24,12 +25,13 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, bars: Bars) -> str:
     from ..apps import Stages, contact_sheet, save_png
-    from ..diffusion import HoldSettings, SamplerSettings, generate, load_model
+    from ..diffusion import HoldSettings, SamplerSettings, generate
 
     refuse_overwrite(args, args.out, args.scaffold_out, args.contact_sheet, args.cache_out)
     stages = Stages(progress=bars)
     with stages.run("model"):
-        model = load_model(_model_path(args.model), device=args.device)
+        painter = load_painter(args)
+    model = painter.model
     args.frames = model.config.frames if args.frames is None else args.frames
     args.height = model.config.height if args.height is None else args.height
     trajectory = make_trajectory(args)
@@ -51,7 +53,7 @@ def _run(args: argparse.Namespace, bars: Bars) -> str:
     if window is not None:
         if args.contact_sheet:
             raise InputError("--contact-sheet: not for a video in windows; look at the video itself")
-        return generate_windows(args, model, settings, stages, window=window)
+        return generate_windows(args, painter, settings, stages, window=window)
     walk = make_walk(args, stages, trajectory)
     made = walk.scaffold
     with stages.run("paint") as progress:
@@ -64,29 +66,17 @@ def _run(args: argparse.Namespace, bars: Bars) -> str:
             settings=settings,
             progress=progress,
         ).frames
-    write_frames(args, args.out, frames, walk, stages)
+    write_frames(args, args.out, frames, walk, stages, metadata=painter.metadata)
     if args.scaffold_out:
         write_frames(args, args.scaffold_out, walk.scaffold.rgb, walk, stages)
     if args.contact_sheet:
         save_png(contact_sheet({"scaffold": walk.scaffold.rgb, "video": frames}), args.contact_sheet)
-    return report_walk(walk, stages, args.out)
-
-
-def _model_path(name: str) -> Path:
-    from ..assets import weights_path
-
-    return weights_path("pantheon_tiny") if name == "tiny" else Path(name)
+    return f"{report_walk(walk, stages, args.out)}\n  painted by {painter.words}"
 
 
 def _add_model_arguments(verb: argparse.ArgumentParser) -> None:
     model = verb.add_argument_group("model")
-    model.add_argument(
-        "--model",
-        default="tiny",
-        help="tiny (bundled), a .safetensors file (also svd.safetensors, svd_xt.safetensors) or a diffusers "
-        "folder; default %(default)s",
-    )
-    model.add_argument("--device", default="cpu", help="cpu, cuda, mps; default %(default)s")
+    add_checkpoint_arguments(model)
     model.add_argument("--steps", type=int, default=8, help="denoising steps; default %(default)s")
     model.add_argument(
         "--guidance-min", type=float, default=1.0, help="at the first frame; default %(default)s"

@@ -6,7 +6,9 @@ the learned token offsets whole, where the model has them. Its header says how t
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +38,13 @@ class LoRAFile:
         settings: rank, alpha, target modules.
         config: how a model with the adapter is driven.
         weights: by name in the model, as the file has them.
+        sha256: of the file, in hexadecimal.
     """
 
     settings: LoRAConfig
     config: ModelConfig
     weights: dict[str, Tensor]
+    sha256: str
 
 
 def inject_lora(model: PantheonModel, settings: LoRAConfig, *, seed: int = 0) -> list[str]:
@@ -144,8 +148,13 @@ def read_lora(path: str | Path) -> LoRAFile:
         settings = LoRAConfig(
             r=header["r"], alpha=header["alpha"], target_modules=tuple(header["target_modules"])
         )
-        return LoRAFile(settings=settings, config=ModelConfig.from_dict(header["config"]), weights=weights)
-    except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
+        return LoRAFile(
+            settings=settings,
+            config=ModelConfig.from_dict(header["config"]),
+            weights=weights,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, OSError) as error:
         raise InputError(
             f"adapter {path}: not an adapter file of Pantheon360, or damaged ({error!r})"
         ) from error
@@ -157,21 +166,23 @@ def merge_lora(model: PantheonModel, file: LoRAFile, *, strength: float = 1.0) -
     Args:
         model: of the architecture that the adapter was trained on. Its UNet is changed in place.
         file: see `read_lora`.
-        strength: how much of the adapter; 0 leaves the weights.
+        strength: how much of the adapter; 0 leaves the weights. The token offsets are taken whole.
 
     Returns:
         A model of the same networks that is driven as the adapter's config says.
 
     Raises:
-        InputError: the adapter is of another architecture.
+        InputError: the adapter is of another architecture, or the strength is not a finite number.
     """
+    if not math.isfinite(strength):
+        raise InputError(f"strength: expected a finite number, got {strength}")
     merged = _driven_by(model, file)
     layers = dict(merged.unet.named_modules())
     changes = {name: _change(file, name, strength) for name in _layers(file)}
     for name, change in changes.items():
         layer = layers.get(name.removeprefix(_UNET))
         if not isinstance(layer, nn.Linear) or layer.weight.shape != change.shape:
-            raise InputError(f"adapter: {name} is no layer of this model; it was trained on another one")
+            raise _other_model(f"{name} is no layer of this one that it fits")
     with torch.no_grad():
         for name, change in changes.items():
             weight = merged.get_parameter(f"{name}.weight")
@@ -214,7 +225,7 @@ def load_lora(model: PantheonModel, file: LoRAFile) -> PantheonModel:
     for name, value in file.weights.items():
         key = name.replace(_A, f".lora_A.{_ADAPTER}.weight").replace(_B, f".lora_B.{_ADAPTER}.weight")
         if key not in state or state[key].shape != value.shape:
-            raise InputError(f"adapter: {name} is no layer of this model; it was trained on another one")
+            raise _other_model(f"{name} is no layer of this one that it fits")
         state[key].data.copy_(value)
     return result
 
@@ -226,8 +237,10 @@ def _layers(file: LoRAFile) -> list[str]:
 
 def _change(file: LoRAFile, name: str, strength: float) -> Tensor:
     """What is added to a layer's weight, (out, in) float32."""
-    scale = strength * file.settings.alpha / file.settings.r
-    return scale * (file.weights[name + _B].float() @ file.weights[name + _A].float())
+    a, b = file.weights[name + _A], file.weights.get(name + _B)
+    if b is None or a.ndim != 2 or b.ndim != 2 or b.shape[1] != a.shape[0]:
+        raise InputError(f"adapter: the two matrices of {name} do not fit each other; the file is damaged")
+    return (strength * file.settings.alpha / file.settings.r) * (b.float() @ a.float())
 
 
 def _driven_by(model: PantheonModel, file: LoRAFile) -> PantheonModel:
@@ -235,9 +248,16 @@ def _driven_by(model: PantheonModel, file: LoRAFile) -> PantheonModel:
     result = PantheonModel(file.config, model.unet, model.vae, model.image_encoder)
     offsets = {k.removeprefix(_TOKENS): v.float() for k, v in file.weights.items() if k.startswith(_TOKENS)}
     if result.token_embedding is not None:
+        wanted = {name: value.shape for name, value in result.token_embedding.state_dict().items()}
+        if {name: value.shape for name, value in offsets.items()} != wanted:
+            raise _other_model("its token offsets do not fit")
         result.token_embedding.load_state_dict(offsets)
         result.token_embedding.to(model.device)
     return result.eval()
+
+
+def _other_model(why: str) -> InputError:
+    return InputError(f"adapter: it was trained on another model: {why}; give the checkpoint of its training")
 
 
 def _check_targets(unet: nn.Module, names: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pantheon_core.cache import cache_from_erp
-from pantheon_core.diffusion import ModelConfig, build_tiny, save_model
+from pantheon_core.diffusion import ModelConfig, build_tiny, load_model, save_model
 from pantheon_core.synthetic import generate_scene, scene_path, trace
 from pantheon_core.training import DataConfig, LoRAConfig, TrainConfig, UNetConfig
 from pantheon_core.training.clip_format import write_clip_files
@@ -40,6 +40,26 @@ def base_file(tmp_path_factory) -> Path:
         # Else the UNet's last layers are nearly silent and gradients of what lies before them small.
         model.unet.conv_out.weight.mul_(20)
     return save_model(model, tmp_path_factory.mktemp("base") / "base.safetensors")
+
+
+@pytest.fixture(scope="session")
+def adapter(base_file, tmp_path_factory):
+    """A model with adapters that do something, and their file."""
+    pytest.importorskip("peft")
+    from pantheon_core.training.lora import inject_lora, save_lora
+
+    settings = LoRAConfig(r=3, alpha=6.0)
+    model = load_model(base_file)
+    inject_lora(model, settings)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+            if ".lora_" in name:
+                parameter.copy_(parameter.half())  # as the file keeps them
+        model.get_parameter("token_embedding.role")[0] += 1.0
+    return model, save_lora(model, tmp_path_factory.mktemp("lora") / "a.safetensors", settings)
 
 
 @pytest.fixture
