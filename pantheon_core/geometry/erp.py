@@ -41,17 +41,25 @@ def erp_rays(
         InputError: the height is not a positive integer.
     """
     check_height("height", height)
+    # Outer products of two short vectors: no trigonometry per pixel, no float64 on the device (MPS has none).
+    sin_lon, cos_lon, sin_lat, cos_lat = erp_tables(height, device, dtype)
+    x = cos_lat[:, None] * sin_lon
+    y = (-sin_lat)[:, None].expand(height, 2 * height)
+    z = cos_lat[:, None] * cos_lon
+    return torch.stack((x, y, z), dim=-1)
+
+
+def erp_tables(
+    height: int, device: torch.device | str | None, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Sine and cosine of the columns' longitudes (2H,), sine and cosine of the rows' latitudes (H,)."""
     width = 2 * height
     lon = ((torch.arange(width, dtype=torch.float64) + 0.5) / width - 0.5) * (2 * math.pi)
     lat = (0.5 - (torch.arange(height, dtype=torch.float64) + 0.5) / height) * math.pi
-    # Outer products of two short vectors: no trigonometry per pixel, no float64 on the device (MPS has none).
     sin_lon, cos_lon, sin_lat, cos_lat = (
         values.to(device=device, dtype=dtype) for values in (lon.sin(), lon.cos(), lat.sin(), lat.cos())
     )
-    x = cos_lat[:, None] * sin_lon
-    y = (-sin_lat)[:, None].expand(height, width)
-    z = cos_lat[:, None] * cos_lon
-    return torch.stack((x, y, z), dim=-1)
+    return sin_lon, cos_lon, sin_lat, cos_lat
 
 
 def rays_to_erp_pixels(rays: Tensor, height: int) -> Tensor:

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from ..check import check_erp, check_shape
 from ..errors import InputError
+from ._plan import Plan, make_plan
+from ._views import SampleMode, check_mode, fraction_dtype, kept_plan, sample_views
 from .erp import check_height, erp_rays
 from .rotations import rotate_vectors
-from .sampling import SampleMode, resize_erp, sample_erp
+from .sampling import resize_erp
 
 __all__ = ["erp_to_perspective", "perspective_depth_to_distance", "perspective_rays", "perspective_to_erp"]
 
@@ -51,12 +53,17 @@ def perspective_rays(
     """
     check_height("height", height)
     check_height("width", width)
-    focal = focal_length(width, fov_x)
-    x = (torch.arange(width, dtype=torch.float64) + 0.5 - width / 2) / focal
-    y = (torch.arange(height, dtype=torch.float64) + 0.5 - height / 2) / focal
+    x, y = _image_plane(height, width, focal_length(width, fov_x))
     rows, columns = torch.meshgrid(y, x, indexing="ij")
     rays = torch.stack((columns, rows, torch.ones_like(rows)), dim=-1)
     return torch.nn.functional.normalize(rays, dim=-1).to(device=device, dtype=dtype)
+
+
+def _image_plane(height: int, width: int, focal: float) -> tuple[Tensor, Tensor]:
+    """float64 (w,) x and (h,) y of the pixel centres in the plane z = 1."""
+    x = (torch.arange(width, dtype=torch.float64) + 0.5 - width / 2) / focal
+    y = (torch.arange(height, dtype=torch.float64) + 0.5 - height / 2) / focal
+    return x, y
 
 
 def perspective_depth_to_distance(depth: Tensor, fov_x: float) -> Tensor:
@@ -90,10 +97,50 @@ def erp_to_perspective(
     Returns:
         (..., C, height, width).
     """
+    check_shape("erp", erp, "... C H W")
+    source_height, _ = check_erp("erp", erp)
     check_shape("rotation", rotation, "... 3 3")
-    grid = perspective_rays(height, width, fov_x, device=erp.device, dtype=rotation.dtype)
-    rays = rotate_vectors(rotation.to(erp.device)[..., None, None, :, :], grid)
-    return sample_erp(erp, rays, mode=mode, antialias=antialias)
+    check_mode(erp, mode)
+    if not rotation.is_floating_point():
+        raise InputError(f"rotation: expected a floating type, got {rotation.dtype}")
+    check_height("height", height)
+    check_height("width", width)
+    focal = focal_length(width, fov_x)
+    work = torch.promote_types(rotation.dtype, torch.float32)
+    turns = rotation.to(device=erp.device, dtype=work).reshape(-1, 3, 3)
+    smooth = antialias and mode != "nearest"
+    dtype = fraction_dtype(erp)
+
+    def plan(view: int) -> Plan:
+        def make() -> Plan:
+            rays = _turned_plane(*_image_plane(height, width, focal), turns[view])
+            steps = _largest_steps(height, width, focal)
+            return make_plan(rays, source_height, antialias=smooth, dtype=dtype, steps=steps)
+
+        key = (source_height, height, width, focal, smooth, dtype)
+        return kept_plan(make, turns[view], "perspective", *key)
+
+    return sample_views(erp, plan, rotation.shape[:-2], (height, width), mode=mode)
+
+
+def _turned_plane(x: Tensor, y: Tensor, rotation: Tensor) -> Tensor:
+    """(3, h, w) directions, not of unit length, of the places (x, y, 1), turned."""
+    right, down, forward = rotation[:, :, None].unbind(1)
+    across = right * x.to(rotation) + forward
+    return across[:, None, :] + (down * y.to(rotation))[:, :, None]
+
+
+def _largest_steps(height: int, width: int, focal: float) -> tuple[float, float]:
+    """Largest angles in radians between neighbours along rows and columns: those next to the middle."""
+
+    def step(count: int, others: int) -> float:
+        # Of an even count two lie beside the middle; of an odd one, one lies in it.
+        pixel = 1 / (focal * math.hypot(1, 0 if others % 2 else 0.5 / focal))
+        if count < 2:
+            return 0.0
+        return math.atan(pixel) if count % 2 else 2 * math.atan(pixel / 2)
+
+    return step(width, height), step(height, width)
 
 
 def perspective_to_erp(
