@@ -7,15 +7,52 @@ import importlib
 import json
 import logging
 import math
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ..pantheon_core.errors import PantheonError
 from .path_files import read_path_file, write_path_file
+from .render_thread import Busy
 
 log = logging.getLogger(__name__)
 
 _PREFIX = "/pantheon360/path"
 _MAX_BYTES = 64 << 20
+_AT_ONCE = 2
+_MAX_JOBS = 8
+
+
+class PathJobs:
+    """Works on few files at a time, off the server's event loop, and lets few more wait.
+
+    Simplifying a long track takes seconds of a whole core, which the host's own work needs too.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pantheon-path")
+        self._jobs: set[Future[Any]] = set()
+
+    def check_room(self) -> None:
+        """Say so where no more may wait.
+
+        Raises:
+            Busy: as it says.
+        """
+        if len(self._jobs) >= _MAX_JOBS:
+            raise Busy("Too many camera paths are being read and written. Try again in a moment.")
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Have `work(*args)` called. A job that was cancelled before its turn is left out.
+
+        Raises:
+            Busy: too many wait.
+        """
+        self.check_room()
+        job = self._pool.submit(work, *args)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return job
 
 
 def register() -> None:
@@ -33,17 +70,19 @@ def register() -> None:
 def add_routes(table: Any) -> None:
     """Add the addresses to an aiohttp route table."""
     web = importlib.import_module("aiohttp.web")  # the host brings it
+    jobs = PathJobs()
 
     @table.post(f"{_PREFIX}/read")
     async def read(request: Any) -> Any:
-        content = await _body(request)
-        if content is None:
-            return _refusal(web, f"The file is larger than {_MAX_BYTES >> 20} MB.", 413)
-        name = request.query.get("name", "")
         try:
-            path = await asyncio.to_thread(read_path_file, name, content, _rate(request.query.get("fps")))
+            jobs.check_room()  # before a body is held that has to wait
+            content = await _body(request)
+            if content is None:
+                return _refusal(web, f"The file is larger than {_MAX_BYTES >> 20} MB.", 413)
+            name, rate = request.query.get("name", ""), _rate(request.query.get("fps"))
+            path = await asyncio.wrap_future(jobs.submit(read_path_file, name, content, rate))
         except PantheonError as error:
-            return _refusal(web, str(error), 400)
+            return _refusal(web, str(error), _status(error))
         return web.json_response({"path": path})
 
     @table.post(f"{_PREFIX}/write")
@@ -55,9 +94,9 @@ def add_routes(table: Any) -> None:
         except (ValueError, KeyError, TypeError, RecursionError):
             return _refusal(web, "Expected JSON with a path and a format.", 400)
         try:
-            name, body = await asyncio.to_thread(write_path_file, path, str(format))
+            name, body = await asyncio.wrap_future(jobs.submit(write_path_file, path, str(format)))
         except PantheonError as error:
-            return _refusal(web, str(error), 400)
+            return _refusal(web, str(error), _status(error))
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(body=body, content_type="application/octet-stream", headers=headers)
 
@@ -78,6 +117,10 @@ def _rate(text: str | None) -> float | None:
     except ValueError:
         return None
     return rate if math.isfinite(rate) and rate > 0 else None
+
+
+def _status(error: PantheonError) -> int:
+    return 503 if isinstance(error, Busy) else 400
 
 
 def _refusal(web: Any, sentence: str, status: int) -> Any:

@@ -47,8 +47,19 @@ def check_shape(name: str, tensor: Tensor, spec: str, **fixed: int) -> dict[str,
     return sizes
 
 
-def check_erp(name: str, tensor: Tensor) -> tuple[int, int]:
+_LOAD_IMAGE = "Load it with load_panorama, which places cropped panoramas on the full sphere."
+_EXPORT_VIDEO = (
+    "Export it as a full 360° video from the camera's own program; a flat, 180° or stereo video does not fit."
+)
+
+
+def check_erp(name: str, tensor: Tensor, *, video: bool = False) -> tuple[int, int]:
     """Check that the last two axes are an equirectangular image, width = 2 height.
+
+    Args:
+        name: of the value, for messages.
+        tensor: (..., H, W).
+        video: it is a frame of a video, or several: what to do about a wrong one is another thing then.
 
     Returns:
         (height, width) in pixels.
@@ -61,9 +72,10 @@ def check_erp(name: str, tensor: Tensor) -> tuple[int, int]:
         raise ShapeError(f"{name}: expected (..., H, W) with W = 2 H, got {tuple(tensor.shape)}")
     height, width = tensor.shape[-2:]
     if height == 0 or width != 2 * height:
+        kind, advice = ("video", _EXPORT_VIDEO) if video else ("image", _LOAD_IMAGE)
         raise ConventionError(
-            f"{name}: expected an equirectangular image, twice as wide as high; got {width} x {height}. "
-            "Load it with load_panorama, which places cropped panoramas on the full sphere."
+            f"{name}: expected an equirectangular {kind}, twice as wide as high; got {width} x {height}. "
+            + advice
         )
     return height, width
 

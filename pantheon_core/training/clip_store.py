@@ -185,7 +185,8 @@ def pack_shards(
     paths, done = [], 0
     for number, group in enumerate(groups):
         path = Path(target) / f"{prefix}-{number:06d}.tar"
-        with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+        # Plain headers, and one of PAX more only where a name needs it (over 100 bytes, or beyond ASCII).
+        with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
             for entry in group:
                 _add(tar, entry)
                 done += 1

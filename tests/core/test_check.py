@@ -31,6 +31,10 @@ def test_erp_must_be_two_to_one() -> None:
     for shape in ((3, 4, 9), (3, 0, 0)):
         with pytest.raises(ConventionError, match="twice as wide"):
             check_erp("x", torch.zeros(shape))
+    with pytest.raises(ConventionError, match="load_panorama"):
+        check_erp("x", torch.zeros(3, 4, 9))
+    with pytest.raises(ConventionError, match=r"equirectangular video.*Export it"):
+        check_erp("x", torch.zeros(3, 4, 9), video=True)
 
 
 def test_finite_counts() -> None:

@@ -447,7 +447,7 @@ def test_bad_input(tmp_path: Path) -> None:
         track_video(tmp_path / "none.mp4")
     with pytest.raises(InputError, match="at least two frames"):
         track_frames(lambda: iter([torch.zeros(3, 64, 128)]), fps=10)
-    with pytest.raises(ConventionError, match="equirectangular"):
+    with pytest.raises(ConventionError, match=r"equirectangular video.*Export it as a full 360° video"):
         track_frames(lambda: iter([torch.zeros(3, 64, 100)] * 3), fps=10)
     for name, value in (("parallax", 0.0), ("max_keys", 1), ("height", 8), ("path_length", math.inf)):
         with pytest.raises(InputError, match=name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shutil
 import tarfile
 
 import numpy as np
@@ -62,6 +63,20 @@ def test_shards_of_other_programs_may_have_folders(clip_folder, tmp_path):
                 tar.add(path, f"{place}/{path.name}")
     names = {open_store(tmp_path).in_order(number).name for number in range(6)}
     assert names == {f"{place}/clip{number}" for place in ("one", "two") for number in range(3)}
+
+
+@pytest.mark.parametrize("name", ["x" * 140, "Straße bei Nacht"])
+def test_names_that_plain_tar_headers_cannot_hold(clip_folder, tmp_path, name):
+    folder = tmp_path / "long"
+    folder.mkdir()
+    for path in clip_folder.glob("clip0.*"):
+        shutil.copy(path, folder / path.name.replace("clip0", name))
+    (path,) = pack_shards(folder, tmp_path / "shards")
+    one, other = open_store(folder).in_order(0), open_store(path).in_order(0)
+    assert other.name == name
+    assert torch.equal(read_cameras(one), read_cameras(other))
+    assert torch.equal(read_frames(one, [2], 32), read_frames(other, [2], 32))
+    assert path.read_bytes() == pack_shards(folder, tmp_path / "again")[0].read_bytes()
 
 
 def test_every_epoch_has_every_clip_once_in_another_order(shards):

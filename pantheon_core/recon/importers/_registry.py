@@ -6,10 +6,8 @@ from os import PathLike
 from pathlib import Path
 
 from ...errors import InputError, MediaError, Progress
+from ._detect import find_colmap, find_matrix3d, find_vipe
 from ._types import ImportedScene, ImportOptions
-from .colmap import find_colmap, import_colmap
-from .matrix3d import find_matrix3d, import_matrix3d
-from .vipe import find_vipe, import_vipe
 
 __all__ = ["SCENE_KINDS", "detect_scene", "import_scene"]
 
@@ -67,6 +65,13 @@ def import_scene(
             f"name: expected only with a ViPE folder of several videos, got {name!r} for {found}"
         )
     if found == "vipe":
+        from .vipe import import_vipe
+
         return import_vipe(path, options, name=name, progress=progress)
-    run = import_matrix3d if found == "matrix3d" else import_colmap
-    return run(path, options, progress=progress)
+    if found == "matrix3d":
+        from .matrix3d import import_matrix3d
+
+        return import_matrix3d(path, options, progress=progress)
+    from .colmap import import_colmap
+
+    return import_colmap(path, options, progress=progress)

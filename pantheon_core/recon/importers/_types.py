@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -12,7 +13,10 @@ from ...check import check_erp, check_shape
 from ...errors import InputError, Progress
 from ...trajectory import Trajectory
 from .._types import DistanceEstimate
-from ..poses import PanoramaPoses
+
+if TYPE_CHECKING:
+    # The whole of pose estimation; a listing of folders needs none of it.
+    from ..poses import PanoramaPoses
 
 __all__ = ["ImportOptions", "ImportedPanorama", "ImportedScene"]
 

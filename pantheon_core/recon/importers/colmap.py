@@ -26,12 +26,12 @@ from ._colmap_binary import read_binary
 from ._colmap_model import ColmapImage, ColmapModel
 from ._colmap_pictures import panorama_picture
 from ._colmap_text import read_text
+from ._detect import find_colmap
 from ._pictures import spread
 from ._types import ImportedPanorama, ImportedScene, ImportOptions, step
 
-__all__ = ["find_colmap", "import_colmap"]
+__all__ = ["import_colmap"]
 
-_PLACES = (".", "sparse/0", "sparse", "colmap/sparse/0", "0")
 _SPHERICAL = "EQUIRECTANGULAR"
 _FEWEST_VIEWS = 3
 _SAME_CENTRE = 1e-4
@@ -54,15 +54,6 @@ class Station:
     T_file_cam: Tensor
     images: tuple[ColmapImage, ...]
     spherical: bool
-
-
-def find_colmap(folder: Path) -> Path | None:
-    """Where in a folder the model lies."""
-    for place in _PLACES:
-        for suffix in (".bin", ".txt"):
-            if all((folder / place / f"{part}{suffix}").is_file() for part in ("cameras", "images")):
-                return folder / place
-    return None
 
 
 def import_colmap(folder: Path, options: ImportOptions, *, progress: Progress | None = None) -> ImportedScene:

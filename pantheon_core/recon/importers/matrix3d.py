@@ -13,6 +13,8 @@ code/utils_3dscene/panorama_video_to_perspective_depth_sequential.py and nvrende
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -25,22 +27,17 @@ from ...trajectory.formats._files import read_npz, stack_of_matrices
 from ...trajectory.formats._samples import rigid
 from ...video import read_video, video_info
 from ._assemble import assemble
+from ._detect import MATRIX3D_CAMERAS
 from ._exr import read_exr_channel
 from ._pictures import distances, fit_picture, read_picture, resize_mask, spread
 from ._types import ImportedPanorama, ImportedScene, ImportOptions, step
 
-__all__ = ["find_matrix3d", "import_matrix3d"]
+__all__ = ["import_matrix3d"]
 
-_CAMERAS = ("pano_video_cam.json", "condition/cameras.npz")
 _VIDEOS = ("pano_video.mp4", "generated/generated.mp4")
 _DEPTHS = Path("geom_optim/data/optimized_depths")
 _SHELL = 0.9
 """Where a mask is missing, distances above this share of the largest are the background shell."""
-
-
-def find_matrix3d(folder: Path) -> bool:
-    """The folder holds the cameras of a Matrix-3D video."""
-    return any((folder / name).is_file() for name in _CAMERAS)
 
 
 def import_matrix3d(
@@ -74,8 +71,9 @@ def import_matrix3d(
         warnings.append("There are no distances (geom_optim/data/optimized_depths, condition): poses only.")
         frames = spread(len(T_file_cam), options.panoramas)
     panoramas = []
+    filmed = _Film(video, [frame for frame in frames if _picture_file(depths.get(frame)) is None])
     for done, frame in enumerate(frames):
-        panoramas.append(_panorama(frame, depths.get(frame), video, options))
+        panoramas.append(_panorama(frame, depths.get(frame), filmed, options))
         step(progress, done + 1, len(frames))
     if any(one.rgb is None for one in panoramas):
         warnings.append("There is no pano_video.mp4: poses come without pictures.")
@@ -84,9 +82,11 @@ def import_matrix3d(
 
 def _cameras(folder: Path) -> Tensor:
     """(T, 4, 4) float64 world to camera."""
-    path = next((folder / name for name in _CAMERAS if (folder / name).is_file()), None)
+    path = next((folder / name for name in MATRIX3D_CAMERAS if (folder / name).is_file()), None)
     if path is None:
-        raise InputError(f"{folder}: expected a Matrix-3D folder with {' or '.join(_CAMERAS)}, got neither")
+        raise InputError(
+            f"{folder}: expected a Matrix-3D folder with {' or '.join(MATRIX3D_CAMERAS)}, got neither"
+        )
     try:
         if path.suffix == ".json":
             return se3_inverse(FORMATS["matrix3d"].read(path).T_world_cam)
@@ -107,12 +107,42 @@ def _depth_files(folder: Path) -> dict[int, Path]:
     return found
 
 
-def _panorama(frame: int, depth: Path | None, video: Path | None, options: ImportOptions) -> ImportedPanorama:
+class _Film:
+    """Frames of the video in their order: it is opened once and decoded as a stream.
+
+    Args:
+        video: None where there is none; then there are no frames.
+        wanted: frame numbers, rising.
+    """
+
+    def __init__(self, video: Path | None, wanted: list[int]) -> None:
+        self.video = video
+        self._stream = self._frames(video, wanted) if video is not None and wanted else iter(())
+
+    def next(self) -> Tensor | None:
+        """(3, H, W) the next wanted frame."""
+        return next(self._stream, None)
+
+    @staticmethod
+    def _frames(video: Path, wanted: list[int]) -> Iterator[Tensor]:
+        rest = deque(wanted)
+        for number, frame in enumerate(read_video(video, start=wanted[0], stop=wanted[-1] + 1), wanted[0]):
+            if number == rest[0]:
+                rest.popleft()
+                yield frame
+        if rest:
+            raise MediaError(
+                f"{video}: expected frame {rest[0]}, which has a camera, got a video that ends before"
+            )
+
+
+def _panorama(frame: int, depth: Path | None, film: _Film, options: ImportOptions) -> ImportedPanorama:
     name = f"matrix3d_{frame:04d}"
-    rgb = _picture(frame, depth, video)
+    beside = _picture_file(depth)
+    rgb = read_picture(beside) if beside else film.next()
     if rgb is None:
         return ImportedPanorama(name=name, frame=frame)
-    rgb = fit_picture(rgb, options, name=str(depth or video))
+    rgb = fit_picture(rgb, options, name=str(depth or film.video))
     estimate = None
     if depth is not None:
         estimate = distances(_distance(depth), rgb, options, name=str(depth))
@@ -125,15 +155,10 @@ def _side(depth: Path, what: str) -> Path:
     return depth.with_name(f"{depth.stem.removesuffix('_depth')}_{what}.png")
 
 
-def _picture(frame: int, depth: Path | None, video: Path | None) -> Tensor | None:
-    if depth is not None and _side(depth, "rgb").is_file():
-        return read_picture(_side(depth, "rgb"))
-    if video is None:
-        return None
-    found = next(iter(read_video(video, start=frame, stop=frame + 1)), None)
-    if found is None:
-        raise MediaError(f"{video}: expected frame {frame}, which has a camera, got a video that ends before")
-    return found
+def _picture_file(depth: Path | None) -> Path | None:
+    """The picture beside the distances, where it is there: then the video is not needed."""
+    path = None if depth is None else _side(depth, "rgb")
+    return path if path is not None and path.is_file() else None
 
 
 def _distance(depth: Path) -> Tensor:

@@ -15,6 +15,7 @@ import io
 import math
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,20 +29,21 @@ from ...trajectory.formats import FORMATS
 from ...trajectory.formats._samples import resample
 from ...video import read_video, video_info
 from ._assemble import SparsePoints, assemble
+from ._detect import find_vipe
 from ._exr import read_exr_channel
 from ._pictures import distances, fit_picture, resize_mask, spread
 from ._types import ImportedPanorama, ImportedScene, ImportOptions, step
 
-__all__ = ["find_vipe", "import_vipe"]
+__all__ = ["import_vipe"]
+
+_UNREADABLE = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, struct.error, LookupError),
+    *(AttributeError, TypeError, ValueError, AssertionError),
+)
+"""What torch.load raises for files that are empty, damaged, or hold code."""
 
 _SKY = "sky"
 _PANORAMA = "PANORAMA"
-
-
-def find_vipe(folder: Path) -> list[str]:
-    """Names of the videos that a ViPE folder has poses of."""
-    poses = folder / "pose"
-    return sorted(path.stem for path in poses.glob("*.npz")) if poses.is_dir() else []
 
 
 def import_vipe(
@@ -231,6 +233,13 @@ def _slam_map(path: Path, start: int, frames: int) -> SparsePoints | None:
         return None
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        # Not torch's own words: they advise to load the file without protection.
+        raise MediaError(
+            f"{path}: expected the map of ViPE as tensors only, got a file that is empty, damaged or holds "
+            f"something else ({type(error).__name__}); copy it again, or leave it out"
+        ) from error
+    try:
         points = data["dense_disp_xyz"].double().reshape(-1, 3)
         rgb = data["dense_disp_rgb"].float().reshape(-1, 3)
         ranges = data["dense_disp_packinfo"].long()
@@ -239,8 +248,10 @@ def _slam_map(path: Path, start: int, frames: int) -> SparsePoints | None:
             raise ValueError("its parts have different lengths")
         if len(ranges) and not 0 <= int(ranges.min()) <= int(ranges.sum(-1).max()) <= len(points):
             raise ValueError("a range of points leaves the map")
-    except (pickle.UnpicklingError, RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
-        raise MediaError(f"{path}: expected the map of ViPE as tensors only, got {error!s:.200}") from error
+    except (RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
+        raise MediaError(
+            f"{path}: expected the map of ViPE as tensors only, got other parts: {error!s:.200}"
+        ) from error
     frame, point = [], []
     for key, views in zip((keys - start).tolist(), ranges.reshape(len(keys), -1, 2).tolist(), strict=True):
         for first, count in views if 0 <= key < frames else ():

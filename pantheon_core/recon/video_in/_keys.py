@@ -102,7 +102,7 @@ def _select(source: Source, settings: TrackSettings, steps: Steps) -> tuple[list
         selector, total = Selector(settings), 0
         for rgb in source():
             check_shape("frame", rgb, "3 H W")
-            check_erp("frame", rgb)
+            check_erp("frame", rgb, video=True)
             selector.add(rgb)
             total += 1
             report(total, steps.frames)
