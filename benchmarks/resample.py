@@ -7,7 +7,11 @@ length between the vector found and the true direction, in pixels of the panoram
 - seam, pole: largest within 1.5 pixels of the seam (looking back) and of a pole (looking up).
 - antialias_db: a fine pattern seen eight times smaller, PSNR against the exact mean of every pixel.
 - ms: processor time of a 512x512 view from 512x1024 in float32, one thread, all in turn; `ratio` is to
-  cv2.remap with its maps at hand. "cv2.remap, maps made anew" does what the others do for each new direction.
+  cv2.remap with its maps at hand, in pairs. Rows without a further word look in a new direction every time.
+  "the same view again": ours keeps the last views' geometry by itself. "maps made anew": cv2 with maps by our
+  formulas. 16 frames: that many different pictures, the same view, all results held; per frame. In plain
+  torch: a process of its own without Warp, with its own cv2. Ours begins so, and loads its kernel when a
+  process has looked up much; so everything is warmed up first.
 
 A library's signs of yaw and pitch are taken as those that fit best: no convention counts as an error. What is
 not installed is left out; docs/benchmarks.md says how to install the libraries beside the project.
@@ -18,12 +22,15 @@ not installed is left out; docs/benchmarks.md says how to install the libraries 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import importlib.metadata
 import itertools
 import json
 import math
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -47,15 +54,30 @@ from pantheon_core.geometry import (
 
 FOV = math.pi / 2
 FRAMES = 16
-VIDEO = f"ours, each of {FRAMES} frames at once"
-PACKAGES = ("torch", "py360convert", "pytorch360convert", "pyequilib", "opencv-python-headless", "kornia")
+ANEW = "cv2.remap, maps made anew"
+AT_HAND = "cv2.remap, maps at hand"
+KERNEL_AFTER = 2**28
+"""Values looked up, after which ours has loaded its kernel."""
+PACKAGES = (
+    "torch",
+    "warp-lang",
+    "py360convert",
+    "pytorch360convert",
+    "pyequilib",
+    "opencv-python-headless",
+    "kornia",
+)
 View: TypeAlias = Callable[[Tensor, float, float, int], Tensor]
 """((3, H, 2 H) panorama, yaw, pitch in radians, size) -> (3, size, size)."""
 
 
 def ours(erp: Tensor, yaw: float, pitch: float, size: int) -> Tensor:
     """This project."""
-    rotation = rotation_from_yaw_pitch_roll(torch.tensor(yaw), pitch)
+    return seen_from(erp, rotation_from_yaw_pitch_roll(torch.tensor(yaw), pitch), size)
+
+
+def seen_from(erp: Tensor, rotation: Tensor, size: int) -> Tensor:
+    """A view of this project whose rotation is at hand."""
     return erp_to_perspective(erp, rotation, fov_x=FOV, height=size, width=size)
 
 
@@ -132,7 +154,7 @@ def views() -> dict[str, View]:
     """Every library that is installed."""
     found: dict[str, View] = {"ours": ours}
     makers = {
-        "cv2.remap, maps made anew": _cv2,
+        ANEW: _cv2,
         "py360convert": _py360convert,
         "pytorch360convert": _pytorch360convert,
         "pyequilib": _pyequilib,
@@ -193,34 +215,58 @@ def antialias(view: View, height: int) -> float:
     return float(-10 * (view(erp, 0.5, 0.3, size).double() - truth).square().mean().log10())
 
 
+def warm_up(size: int) -> None:
+    """Look up so much that ours loads its kernel."""
+    erp = torch.rand(3, size, 2 * size)
+    for _ in range(KERNEL_AFTER // (3 * size * size) + 2):
+        ours(erp, 0.5, 0.3, size)
+
+
 def clock(found: dict[str, View], height: int, repeats: int) -> dict[str, dict[str, float]]:
     """Processor milliseconds of one view, everything in turn."""
     erp, size = torch.rand(3, height, 2 * height), height
-    runs = {name: lambda k, view=view: view(erp, 0.5 + 0.01 * k, 0.3, size) for name, view in found.items()}
-    video = erp.expand(FRAMES, -1, -1, -1).contiguous()
-    runs[VIDEO] = lambda k: ours(video, 0.5 + 0.01 * k, 0.3, size)
-    if "cv2.remap, maps made anew" in found:
+    runs: dict[str, Callable[[int], object]] = {
+        name: functools.partial(lambda view, k: view(erp, 0.5 + 0.01 * k, 0.3, size), view)
+        for name, view in found.items()
+    }
+    rotation = rotation_from_yaw_pitch_roll(0.5, 0.3)
+    runs["ours, the same view again"] = lambda _: seen_from(erp, rotation, size)
+    video = torch.rand(FRAMES, 3, height, 2 * height)
+    every = f"each of {FRAMES} frames"
+    runs[f"ours, {every}"] = lambda _: [seen_from(frame, rotation, size) for frame in video]
+    if ANEW in found:
         import cv2
 
         image = erp.permute(1, 2, 0).contiguous().numpy()
+        images = [frame.permute(1, 2, 0).contiguous().numpy() for frame in video]
         x, y = (part.contiguous().numpy() for part in maps(0.5, 0.3, size, height).unbind(-1))
         how = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_WRAP}
-        runs["cv2.remap, maps at hand"] = lambda k: cv2.remap(image, x, y, **how)
+        runs[AT_HAND] = lambda _: cv2.remap(image, x, y, **how)
+        runs[f"cv2.remap, {every}"] = lambda _: [cv2.remap(one, x, y, **how) for one in images]
     busy: dict[str, list[float]] = {name: [] for name in runs}
     for index in range(repeats + 1):
         for name, run in runs.items():
+            run(2 * index)  # so that nobody pays for the caches and the memory that the one before left
             start = time.process_time()
-            run(index)
+            run(2 * index + 1)
             if index:
-                frames = FRAMES if name == VIDEO else 1
+                frames = FRAMES if name.endswith(every) else 1
                 busy[name].append((time.process_time() - start) * 1e3 / frames)
     out = {}
     for name, ms in busy.items():
         out[name] = {"ms": round(statistics.median(ms), 2), "least": round(min(ms), 2)}
-        if "cv2.remap, maps at hand" in busy:
-            pairs = zip(ms, busy["cv2.remap, maps at hand"], strict=True)
+        if AT_HAND in busy:
+            pairs = zip(ms, busy[AT_HAND], strict=True)
             out[name]["ratio"] = round(statistics.median(a / b for a, b in pairs), 2)
     return out
+
+
+def clock_without_warp(height: int, repeats: int) -> dict[str, dict[str, float]]:
+    """The same for ours and cv2 in a process that has no Warp."""
+    command = [sys.executable, __file__, "--without-warp", f"--height={height}", f"--repeats={repeats}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    return {f"{name}, in plain torch": row for name, row in found.items() if name.startswith("ours")}
 
 
 def versions() -> dict[str, str]:
@@ -241,10 +287,19 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument("--height", type=int, default=512)
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=25)
+    parser.add_argument("--without-warp", action="store_true", help="only the times of ours in plain torch")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.without_warp:
+        sys.modules["warp"] = None  # pyright: ignore[reportArgumentType]
+        found: dict[str, View] = {"ours": ours}
+        with contextlib.suppress(ImportError):
+            found[ANEW] = _cv2()
+        print(json.dumps(clock(found, args.height, args.repeats)))
+        return
     found = views()
+    warm_up(args.height)
     rows = {}
     for name, view in found.items():
         rows[name] = {k: round(v, 5) for k, v in exactness(view, args.height).items()}
@@ -253,7 +308,8 @@ def main() -> None:
     result = {
         "meta": {"height": args.height, "python": platform.python_version(), "versions": versions()},
         "exactness": rows,
-        "cpu_ms_one_thread": clock(found, args.height, args.repeats),
+        "cpu_ms_one_thread": clock(found, args.height, args.repeats)
+        | clock_without_warp(args.height, args.repeats),
     }
     print(json.dumps(result["cpu_ms_one_thread"], indent=1))
     if args.json:

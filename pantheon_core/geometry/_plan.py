@@ -17,6 +17,7 @@ __all__ = ["Plan", "Taps", "largest_step", "make_plan"]
 
 # Above this many samples per axis and pixel the source is halved first: it bounds the cost at 256 samples.
 _MAX_SAMPLES = 16
+_BLOCK = 2**17
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -147,6 +148,22 @@ def _gradient(field: Tensor, *, dim: int) -> Tensor:
 
 
 def _find_taps(rays: Tensor, height: int, eps: float, dtype: torch.dtype) -> Taps:
+    """Places of rays (3, h, w), by blocks of rows: what lies between stays in the processor's cache."""
+    _, h, w = rays.shape
+    rows = max(1, _BLOCK // max(1, w) if rays.device.type == "cpu" else h)
+    blocks = [
+        _find_some(rays[:, first : first + rows], height, eps, dtype) for first in range(0, max(1, h), rows)
+    ]
+    if len(blocks) == 1:
+        return blocks[0]
+    return Taps(
+        index=torch.cat([some.index for some in blocks]),
+        across=torch.cat([some.across for some in blocks]),
+        down=torch.cat([some.down for some in blocks]),
+    )
+
+
+def _find_some(rays: Tensor, height: int, eps: float, dtype: torch.dtype) -> Taps:
     """Places of rays (3, h, w): the formulas of `rays_to_erp_pixels` on whole planes, which is far faster."""
     x, y, z = rays
     width = 2 * height

@@ -68,6 +68,9 @@ def sample_views(
     Returns:
         (..., C, h, w) in the type of `erp`.
     """
+    work = erp.float() if erp.dtype in (torch.float16, torch.bfloat16) else erp
+    if not lead:
+        return _sample(work.contiguous(), plan(0), size, mode).to(erp.dtype)
     *erp_lead, channels, height, width = erp.shape
     try:
         batch = torch.broadcast_shapes(tuple(erp_lead), tuple(lead))
@@ -78,7 +81,6 @@ def sample_views(
         ) from error
     axes = len(batch)
     own = (1,) * (axes - len(lead)) + tuple(lead)
-    work = erp.float() if erp.dtype in (torch.float16, torch.bfloat16) else erp
     work = work.reshape(*(1,) * (axes - len(erp_lead)), *erp_lead, channels, height, width).contiguous()
     varied = [axis for axis in range(axes) if own[axis] != 1]
     views = list(itertools.product(*(range(own[axis]) for axis in varied)))

@@ -15,11 +15,16 @@ wp.set_module_options({"enable_backward": False, "fuse_fp": False})
 
 _LOOKUP = """
     typedef float pair __attribute__((vector_size(8), aligned(4), may_alias));
+    const long long* given = (const long long*)arguments;
+    const float* image = (const float*)given[0];
+    const int* places = (const int*)given[1];
+    const float* right = (const float*)given[2];
+    const float* below = (const float*)given[3];
+    float* out = (float*)given[4];
+    const int height = given[5], planes = given[6], count = given[7];
+    const bool add = given[8];
     const int width = 2 * height;
     const size_t pixels = size_t(width) * height;
-    const int* places = (const int*)index;
-    const float* right = (const float*)across;
-    const float* below = (const float*)down;
 
     auto inside = [&](const float* plane, int place, float u, float v) {
         const float* at = plane + place;
@@ -44,10 +49,10 @@ _LOOKUP = """
 
     int c = 0;
     for (; c + 3 <= planes; c += 3) {  // three at once: the places are read once for a pixel's colours
-        const float* r = (const float*)image + c * pixels;
+        const float* r = image + c * pixels;
         const float* g = r + pixels;
         const float* b = g + pixels;
-        float* __restrict__ out_r = (float*)out + size_t(c) * count;
+        float* __restrict__ out_r = out + size_t(c) * count;
         float* __restrict__ out_g = out_r + count;
         float* __restrict__ out_b = out_g + count;
         for (int i = 0; i < count; ++i) {
@@ -74,8 +79,8 @@ _LOOKUP = """
         }
     }
     for (; c < planes; ++c) {
-        const float* plane = (const float*)image + c * pixels;
-        float* __restrict__ result = (float*)out + size_t(c) * count;
+        const float* plane = image + c * pixels;
+        float* __restrict__ result = out + size_t(c) * count;
         for (int i = 0; i < count; ++i) {
             const int place = places[i];
             const float value = place >= 0 ? inside(plane, place, right[i], below[i]) : beyond(plane, i);
@@ -86,30 +91,16 @@ _LOOKUP = """
 
 
 @wp.func_native(_LOOKUP)
-def look_up(
-    image: wp.uint64,
-    index: wp.uint64,
-    across: wp.uint64,
-    down: wp.uint64,
-    out: wp.uint64,
-    height: int,
-    planes: int,
-    count: int,
-    add: int,
-): ...
+def look_up(arguments: wp.uint64): ...
 
 
 @wp.kernel
-def lookup_kernel(
-    image: wp.uint64,
-    index: wp.uint64,
-    across: wp.uint64,
-    down: wp.uint64,
-    out: wp.uint64,
-    height: int,
-    planes: int,
-    count: int,
-    add: int,
-):
-    """One thread looks `count` places up in `planes` images of height x 2 height; all pointers to the CPU."""
-    look_up(image, index, across, down, out, height, planes, count, add)
+def lookup_kernel(arguments: wp.uint64):
+    """One thread looks places up in images.
+
+    Args:
+        arguments: points to nine int64: pointers to the images (planes, height, 2 height), the places' index,
+            across and down (count,) and the result (planes, count); height, planes, count; 1 to add to the
+            result, 0 to overwrite it. One argument, as Warp takes longer to pass ten than to look 10,000 up.
+    """
+    look_up(arguments)
