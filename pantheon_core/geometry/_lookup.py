@@ -60,10 +60,7 @@ KERNEL = Kernel()
 
 def _load() -> Callable[..., None]:
     wp = load_warp()
-    with quiet_warp(wp):
-        from . import _warp_lookup
-
-        wp.load_module(module=_warp_lookup, device="cpu")
+    from . import _warp_lookup
 
     own = threading.local()
 
@@ -76,6 +73,8 @@ def _load() -> Callable[..., None]:
         own.arguments[:] = arguments
         own.command.launch()
 
+    with quiet_warp(wp):
+        launch(*[0] * 9)  # no images: compiles
     return launch
 
 

@@ -26,20 +26,20 @@ _LOOKUP = """
     const int width = 2 * height;
     const size_t pixels = size_t(width) * height;
 
-    auto inside = [&](const float* plane, int place, float u, float v) {
+    auto inside = [&](const float* plane, int place, float u, float v) __attribute__((always_inline)) {
         const float* at = plane + place;
         pair both = *(const pair*)at;  // two neighbours in one load
         both += v * (*(const pair*)(at + width) - both);
         return both[0] + u * (both[1] - both[0]);
     };
-    auto pixel = [&](int row, int column) {
+    auto pixel = [&](int row, int column) __attribute__((always_inline)) {
         if (row < 0 || row >= height) {
             row = row < 0 ? 0 : height - 1;
             column += height;
         }
         return row * width + column % width;
     };
-    auto beyond = [&](const float* plane, int i) {
+    auto beyond = [&](const float* plane, int i) __attribute__((always_inline)) {
         const int place = -1 - places[i], row = place / width - 1, column = place % width;
         float a = plane[pixel(row, column)], b = plane[pixel(row, column + 1)];
         a += below[i] * (plane[pixel(row + 1, column)] - a);
