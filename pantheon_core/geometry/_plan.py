@@ -48,6 +48,16 @@ class Taps:
             found.append(corner)
         return found
 
+    def nearest(self, height: int) -> Tensor:
+        """(h * w) index of the pixel nearest to each place."""
+        index = self.index.flatten()
+        border = (index < 0).nonzero().squeeze(-1)
+        row, column = _unpacked(index[border], height)
+        below, right = ((part.flatten() >= 0.5).to(index.dtype) for part in (self.down, self.across))
+        nearest = index + below * (2 * height) + right
+        nearest[border] = pixel_index(row + below[border], column + right[border], height)
+        return nearest
+
     def pixels(self, height: int) -> tuple[Tensor, Tensor]:
         """(h * w) row, from -1 to H - 1, and column of the pixel to the left and above."""
         index = self.index.flatten()

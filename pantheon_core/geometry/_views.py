@@ -116,11 +116,10 @@ def _sample(images: Tensor, plan: Plan, size: tuple[int, int], mode: SampleMode)
 
 def _look_up_pixels(planes: Tensor, taps: Taps, height: int, mode: SampleMode) -> Tensor:
     """(P, h * w) values of images (P, H * W), nearest or bicubic."""
+    if mode == "nearest":
+        return planes.index_select(-1, taps.nearest(height))
     row, column = taps.pixels(height)
     across, down = taps.across.flatten(), taps.down.flatten()
-    if mode == "nearest":
-        nearest = pixel_index(row + (down >= 0.5), column + (across >= 0.5), height)
-        return planes.index_select(-1, nearest)
     total: Tensor | None = None
     for j, below in _cubic_weights(down.to(planes)):
         for i, right in _cubic_weights(across.to(planes)):
