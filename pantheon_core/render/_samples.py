@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from ._layers import Layer
 
-__all__ = ["Samples", "direction_tables", "every_pixel", "mix_samples", "quarters", "silhouettes", "within"]
+__all__ = ["BREAK", "Samples", "direction_tables", "every_pixel", "mix_samples", "quarters", "silhouettes"]
 
-_BREAK = 0.05  # a bend of the inverse distance by this part of it, within a pixel, is a silhouette
+BREAK = 0.05  # a bend of the inverse distance by this part of it, within a pixel, is a silhouette
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -25,18 +25,20 @@ class Samples:
         zoom: 1 or 2; the fine grid is zoom H x 2 zoom H.
         slot: (2 H H,) int32; the samples of pixel p are zoom^2 slot[p] and on, row by row; -1 where none.
         where: (P,) int32, numbers of the samples in the fine grid.
+        pixel: (P / zoom^2,) int64, the pixels with samples.
     """
 
     height: int
     zoom: int
     slot: Tensor
+    pixel: Tensor
     where: Tensor
 
 
 def every_pixel(height: int, device: torch.device) -> Samples:
     """One sample at the centre of each pixel."""
     number = torch.arange(2 * height * height, dtype=torch.int32, device=device)
-    return Samples(height=height, zoom=1, slot=number, where=number)
+    return Samples(height=height, zoom=1, slot=number, where=number, pixel=number.long())
 
 
 def quarters(chosen: Tensor, height: int) -> Samples:
@@ -53,7 +55,8 @@ def quarters(chosen: Tensor, height: int) -> Samples:
     part = torch.arange(2, device=chosen.device)
     y = (pixel // width * 2)[:, None, None] + part[:, None]
     x = (pixel % width * 2)[:, None, None] + part
-    return Samples(height=height, zoom=2, slot=slot, where=(y * (2 * width) + x).reshape(-1).to(torch.int32))
+    where = (y * (2 * width) + x).reshape(-1).to(torch.int32)
+    return Samples(height=height, zoom=2, slot=slot, where=where, pixel=pixel)
 
 
 def silhouettes(layer: Layer, height: int) -> Tensor:
@@ -77,30 +80,19 @@ def _bent(inverse: Tensor, covered: Tensor) -> Tensor:
     low, here, high = inverse.unbind(-1)
     most = torch.maximum(torch.maximum(low, high), here)
     return (
-        ((low + high - 2 * here).abs() > _BREAK * most) & covered[..., 0] & covered[..., 1] & covered[..., 2]
+        ((low + high - 2 * here).abs() > BREAK * most) & covered[..., 0] & covered[..., 1] & covered[..., 2]
     )
 
 
-def within(chosen: Tensor, height: int, radius: int) -> Tensor:
-    """(2 H H,) bool: pixels at most `radius` columns and rows from a chosen one, around every border."""
-    grown = chosen.view(height, -1)
-    for dim in (0, 1):
-        line = grown
-        for step in range(1, radius + 1):
-            grown = grown | line.roll(step, dim) | line.roll(-step, dim)
-    return grown.view(-1)
-
-
-def mix_samples(layer: Layer, chosen: Tensor, fine: Layer) -> None:
-    """Give each chosen pixel of a layer the mean colour of its covered quarters, in place.
+def mix_samples(layer: Layer, pixel: Tensor, fine: Layer) -> None:
+    """Give each of the (n,) pixels of a layer the mean colour of its covered quarters, in place.
 
     What the pixel is (covered, its distance, its anchor) stays as its centre has it.
     """
     covered = fine.coverage.view(-1, 4).float()
     count = covered.sum(-1)
     mean = (fine.rgb.view(3, -1, 4) * covered).sum(-1) / count.clamp_min(1)
-    at = chosen.nonzero()[:, 0]
-    layer.rgb[:, at] = torch.where(count > 0, mean, layer.rgb[:, at])
+    layer.rgb[:, pixel] = torch.where(count > 0, mean, layer.rgb[:, pixel])
 
 
 def direction_tables(height: int, device: torch.device) -> tuple[Tensor, Tensor]:

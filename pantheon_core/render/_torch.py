@@ -47,7 +47,8 @@ class TorchRenderer:
         layer = self._painter.paint(pose)
         chosen = silhouettes(layer, height)
         if bool(chosen.any()):
-            mix_samples(layer, chosen, _Painter(self._scene, quarters(chosen, height)).paint(pose))
+            samples = quarters(chosen, height)
+            mix_samples(layer, samples.pixel, _Painter(self._scene, samples).paint(pose))
         return RenderedFrame(
             rgb=layer.rgb.view(3, *shape),
             distance=layer.distance.view(shape),

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..errors import InputError
 from ..warp_runtime import load_warp, quiet_warp
 from ._layers import Layer, blend_layers
-from ._samples import Samples, direction_tables, every_pixel, mix_samples, quarters, silhouettes, within
+from ._samples import direction_tables, mix_samples
 from ._scene import (
     BLEND_DEPTH,
     CAP_CORE,
@@ -33,7 +33,6 @@ __all__ = ["WarpRenderer"]
 _MOST = 16383  # rows: `_places` packs twice as many into 15 bits
 _EMPTY = torch.iinfo(torch.int64).max
 _BLOCK = 8  # pixels: the kernels' BLOCK
-_NEAR = 2  # pixels: how far triangles of the kernel `far_from_samples` reach from their first corner
 _log = logging.getLogger(__name__)
 
 
@@ -60,6 +59,7 @@ def _packed_pairs(part: Part) -> tuple[Tensor, Tensor, Tensor]:
     bend = part.bend.to(torch.int32) + 128
     low = _packed(torch.cat((bend[first], bend[second, 1:2]), 1))
     low[:, :3] |= bend[second, 2] << 24
+    low[:, 3] |= edge.to(torch.int32) << 24
     return corners.contiguous(), edge, low
 
 
@@ -76,33 +76,22 @@ class _Arrays:
         self.pair_count, self.bare_count = len(part.pairs), len(part.bare)
 
 
-def _block_sums(samples: Samples) -> Tensor:
-    """(R + 1, C + 1) int32 blocks that hold samples, summed over all blocks above and left."""
-    height, fine = samples.height, samples.zoom > 1
-    rows, columns = -(-height // _BLOCK), -(-2 * height // _BLOCK)
-    has = samples.slot.new_zeros(rows, columns)
-    if fine:
-        pixel = (samples.slot >= 0).nonzero()[:, 0]
-        has[pixel // (2 * height) // _BLOCK, pixel % (2 * height) // _BLOCK] = 1
-    return F.pad(has.cumsum(0).cumsum(1), (1, 0, 1, 0)).to(torch.int32)
-
-
-def _places(samples: Samples) -> Tensor:
-    """(P,) int32 y << 16 | x of the samples in their grid: kernels then need no division."""
-    width = 2 * samples.height * samples.zoom
-    return ((samples.where // width) << 16) | (samples.where % width)
-
-
 class _Rays:
-    """Samples as Warp arrays, with the tables of their grid's directions."""
+    """Samples as Warp arrays, with the tables of their grid's directions.
 
-    def __init__(self, wp: ModuleType, samples: Samples, tables: tuple[Tensor, Tensor]) -> None:
-        self.count, self.fine = len(samples.where), int(samples.zoom > 1)
-        self.slot, self.where = wp.from_torch(samples.slot), wp.from_torch(_places(samples))
-        near = samples.slot if samples.zoom == 1 else within(samples.slot >= 0, samples.height, _NEAR)
-        self.near = wp.from_torch(near.view(torch.uint8))
-        self.blocks = wp.from_torch(_block_sums(samples))
-        self.tables = tuple(wp.from_torch(table, dtype=wp.vec2) for table in tables)
+    `where` is y << 16 | x of a sample in its grid. Finer samples than the frame's have the rest: of every
+    pixel the number of its samples over four, or -1; what `far_from_samples` asks; blocks with samples.
+    """
+
+    def __init__(self, wp: ModuleType, where: Tensor, tables: tuple[Any, ...], *fine: Tensor) -> None:
+        self.count, self.fine, self.tables = len(where), int(bool(fine)), tables
+        self.where = wp.from_torch(where)
+        if fine:
+            slot, near, blocks = fine
+            sums = F.pad(blocks.cumsum(0).cumsum(1), (1, 0, 1, 0)).to(torch.int32)
+        else:
+            slot, near, sums = where, where.view(torch.uint8)[None], where[None]  # never read
+        self.slot, self.near, self.blocks = wp.from_torch(slot), wp.from_torch(near), wp.from_torch(sums)
 
 
 class WarpRenderer:
@@ -122,16 +111,23 @@ class WarpRenderer:
         with quiet_warp(wp):
             from . import _warp_caps as caps
             from . import _warp_kernels as kernels
+            from . import _warp_loops as loops
+            from . import _warp_raster as raster
             from . import _warp_surface as paint
 
             self._device = wp.device_from_torch(device)
             _log.debug("loading the Warp kernels; the first time on a machine compiles them")
-            for module in (kernels, paint, caps):
+            for module in (kernels, loops, raster, paint, caps):
                 wp.load_module(module, device=self._device)
-        self._wp, self._k, self._paint_k, self._caps_k = wp, kernels, paint, caps
+        self._wp, self._k, self._loops = wp, kernels, loops
+        self._raster, self._colour, self._caps_k = raster.raster, paint, caps
         self._scene, self._height, self._torch_device = scene, height, device
-        self._rays = _Rays(wp, every_pixel(height, device), direction_tables(height, device))
-        self._fine_tables = direction_tables(2 * height, device)
+        width = 2 * height
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        where = (y << 16 | x).reshape(-1).to(torch.int32).to(device)
+        self._rays = _Rays(wp, where, self._tables(height))
+        self._fine_tables = self._tables(2 * height)
+        self._grain = 1 if device.type == "cuda" else loops.GRAIN
         self._points = wp.from_torch(scene.points, dtype=wp.vec3)
         self._colors, self._anchor = wp.from_torch(_packed(scene.colors)), wp.from_torch(scene.anchor)
         self._parts = [_Arrays(wp, part) for part in scene.parts]
@@ -148,6 +144,10 @@ class WarpRenderer:
         with self._wp.ScopedStream(stream):
             return self._frame(T_world_cam)
 
+    def _tables(self, height: int) -> tuple[Any, ...]:
+        wp = self._wp
+        return tuple(wp.from_torch(x, dtype=wp.vec2) for x in direction_tables(height, self._torch_device))
+
     def _launch(self, kernel: Any, dim: int, inputs: list[Any]) -> None:
         if dim:
             self._wp.launch(kernel, dim=dim, inputs=inputs, device=self._device, record_tape=False)
@@ -155,21 +155,29 @@ class WarpRenderer:
     def _new(self, shape: tuple[int, ...], value: float, dtype: torch.dtype) -> Tensor:
         return torch.full(shape, value, dtype=dtype, device=self._torch_device)
 
+    def _room(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Memory that a kernel fills."""
+        return torch.empty(shape, dtype=dtype, device=self._torch_device)
+
     def _frame(self, T_world_cam: Tensor) -> RenderedFrame:
         wp, scene = self._wp, self._scene
         height, width = self._height, 2 * self._height
         pose = T_world_cam.detach().cpu().float()
         count = len(scene.points)
-        cam = wp.from_torch(self._new((count, 3), 0, torch.float32), dtype=wp.vec3)
-        pixel = wp.from_torch(self._new((count, 2), 0, torch.float32), dtype=wp.vec2)
+        cam = wp.from_torch(self._room((count, 3), torch.float32), dtype=wp.vec3)
+        pixel = wp.from_torch(self._room((count, 2), torch.float32), dtype=wp.vec2)
         to_camera = [wp.mat33(*pose[:3, :3].T.reshape(-1).tolist()), wp.vec3(*pose[:3, 3].tolist())]
-        size = [float(width), float(height)]
-        self._launch(self._k.project, count, [self._points, *to_camera, *size, cam, pixel])
-        layer = self._paint(self._rays, [cam, pixel], pose)
-        chosen = silhouettes(layer, height)
-        if bool(chosen.any()):
-            fine = _Rays(wp, quarters(chosen, height), self._fine_tables)
-            mix_samples(layer, chosen, self._paint(fine, [cam, pixel], pose))
+        project = [self._points, *to_camera, float(width), self._grain, cam, pixel]
+        self._launch(self._loops.project, -(-count // self._grain), project)
+        spots = [
+            [wp.from_torch(self._room((n,), torch.int32)) for n in (part.pair_count, part.bare_count)]
+            for part in self._parts
+        ]
+        layer = self._paint(self._rays, [cam, pixel], spots, pose)
+        chosen = self._silhouettes(layer).nonzero()[:, 0]
+        if len(chosen):
+            fine = self._paint(self._quarters(chosen), [cam, pixel], spots, pose)
+            mix_samples(layer, chosen, fine)
         return RenderedFrame(
             rgb=layer.rgb.view(3, height, width),
             distance=layer.distance.view(height, width),
@@ -177,27 +185,48 @@ class WarpRenderer:
             anchor=layer.anchor.clamp_min(-1).view(height, width),
         )
 
-    def _paint(self, rays: _Rays, vertices: list[Any], pose: Tensor) -> Layer:
+    def _silhouettes(self, layer: Layer) -> Tensor:
+        """(2 H H,) uint8, as `silhouettes` of _samples.py."""
+        wp, width = self._wp, 2 * self._height
+        chosen = self._room((width * self._height,), torch.uint8)
+        grain = 1 if self._grain == 1 else width
+        seen = [wp.from_torch(layer.distance), wp.from_torch(layer.coverage.view(torch.uint8))]
+        inputs = [*seen, width, grain, wp.from_torch(chosen)]
+        self._launch(self._loops.silhouettes, len(chosen) // grain, inputs)
+        return chosen
+
+    def _quarters(self, pixel: Tensor) -> _Rays:
+        """Four samples in each of the (n,) pixels."""
+        wp, height, width = self._wp, self._height, 2 * self._height
+        where = self._room((4 * len(pixel),), torch.int32)
+        slot = self._new((width * height,), -1, torch.int32)
+        near = self._new((2, width * height), 0, torch.uint8)
+        blocks = self._new((-(-height // _BLOCK), -(-width // _BLOCK)), 0, torch.int32)
+        out = [wp.from_torch(x) for x in (slot, where, near, blocks)]
+        self._launch(self._k.quarter, len(pixel), [wp.from_torch(pixel), width, *out])
+        return _Rays(wp, where, self._fine_tables, slot, near, blocks)
+
+    def _paint(self, rays: _Rays, vertices: list[Any], spots: list[list[Any]], pose: Tensor) -> Layer:
         """All parts and the sky, at one set of samples."""
         wp, scene = self._wp, self._scene
         sources = [(center - pose[:3, 3]) @ pose[:3, :3] for center in self._centers]
         layers = [
-            self._layer(part, rays, vertices, wp.vec3(*source.tolist()))
-            for part, source in zip(self._parts, sources, strict=True)
+            self._layer(part, rays, [*vertices, *spot], wp.vec3(*source.tolist()))
+            for part, spot, source in zip(self._parts, spots, sources, strict=True)
         ]
         layer = blend_layers(layers, scene.parts, pose[:3, 3].to(self._torch_device))
         if scene.sky_rgb is not None:
             to_world = wp.mat33(*pose[:3, :3].reshape(-1).tolist())
             out = [wp.from_torch(layer.rgb), wp.from_torch(layer.coverage.view(torch.uint8))]
-            view = [*rays.tables, rays.where, to_world]
-            self._launch(
-                self._paint_k.sky, rays.count, [wp.from_torch(layer.limit), FARTHEST, *view, self._sky, *out]
-            )
+            view = [*rays.tables, rays.where, self._grain, to_world, self._sky]
+            inputs = [wp.from_torch(layer.limit), FARTHEST, *view, *out]
+            self._launch(self._colour.sky, -(-rays.count // self._grain), inputs)
         return layer
 
-    def _layer(self, part: _Arrays, rays: _Rays, vertices: list[Any], source: Any) -> Layer:
-        """Surface and bare points of one part."""
-        wp, k, count = self._wp, self._k, rays.count
+    def _layer(self, part: _Arrays, rays: _Rays, place: list[Any], source: Any) -> Layer:
+        """Surface and bare points of one part; `place` is the vertices, their pixels and the spots."""
+        wp, count = self._wp, rays.count
+        cam, pixel, spots, cap_spots = place
         layer = Layer(
             rgb=self._new((3, count), 0, torch.float32),
             distance=self._new((count,), 0, torch.float32),
@@ -211,14 +240,13 @@ class WarpRenderer:
         view = self._view(rays, source)
         if part.pair_count:
             keys = wp.from_torch(self._new((count,), _EMPTY, torch.int64))
-            mesh = [part.corners, part.edge, vertices[1], vertices[0]]
-            self._launch(k.raster, part.pair_count, [*mesh, view, keys])
-            mesh = [keys, vertices[0], part.corners, part.edge, part.bend, self._colors, part.anchor]
-            self._launch(
-                self._paint_k.surface, count, [*mesh, *rays.tables, rays.where, BLEND_DEPTH, *out, limit]
-            )
+            mesh = [part.corners, part.edge, pixel, cam]
+            self._launch(self._raster, part.pair_count, [*mesh, view, spots, keys])
+            mesh = [keys, cam, part.corners, part.bend, self._colors, part.anchor]
+            rule = [*rays.tables, rays.where, self._grain, BLEND_DEPTH, FARTHEST]
+            self._launch(self._colour.surface, -(-count // self._grain), [*mesh, *rule, *out, limit])
         if part.bare_count:
-            self._caps(part, view, vertices, limit, out)
+            self._caps(part, view, [cam, pixel, cap_spots], limit, out)
         return layer
 
     def _view(self, rays: _Rays, source: Any) -> Any:
@@ -229,16 +257,21 @@ class WarpRenderer:
         view.slack, view.bias, view.skin, view.source = ON_EDGE, EDGE_BIAS, SKIN_REACH, source
         return view
 
-    def _caps(self, part: _Arrays, view: Any, vertices: list[Any], limit: Any, out: list[Any]) -> None:
+    def _caps(self, part: _Arrays, view: Any, place: list[Any], limit: Any, out: list[Any]) -> None:
         """Draw the bare points over what is there."""
-        wp, k, count = self._wp, self._caps_k, len(limit)
+        wp, k, count, bare = self._wp, self._caps_k, len(limit), part.bare_count
+        cam, pixel, spots = place
         keys = wp.from_torch(self._new((count,), _EMPTY, torch.int64))
-        total = wp.from_torch(self._new((count, 4), 0, torch.float32), dtype=wp.vec4)
-        total_t = wp.from_torch(self._new((count,), 0, torch.float32))
+        total = wp.from_torch(self._room((count, 4), torch.float32), dtype=wp.vec4)
+        total_t = wp.from_torch(self._room((count,), torch.float32))
+        chords = wp.from_torch(self._room((bare,), torch.float32))
+        boxes = wp.from_torch(self._room((bare, 4), torch.int32), dtype=wp.vec4i)
+        number, touched = self._new((1,), 0, torch.int32), wp.from_torch(self._room((count,), torch.int32))
         caps = self._caps_k.Caps()
         caps.bare, caps.radius, caps.scale = part.bare, part.radius, part.scale
         caps.most, caps.core, caps.step = CAP_MAX, CAP_CORE, math.pi / self._height
-        where = [caps, *vertices, view, limit, keys]
-        self._launch(k.caps_depth, part.bare_count, where)
-        self._launch(k.caps_blend, part.bare_count, [*where, self._colors, BLEND_DEPTH, total, total_t])
-        self._launch(k.caps_show, count, [part.bare, self._anchor, keys, total, total_t, *out])
+        found = [chords, boxes, wp.from_torch(number), touched, keys, total, total_t]
+        self._launch(k.caps_depth, bare, [caps, cam, pixel, view, spots, limit, *found])
+        sums = [self._colors, BLEND_DEPTH, total, total_t]
+        self._launch(k.caps_blend, bare, [caps, cam, view, limit, chords, boxes, keys, *sums])
+        self._launch(k.caps_show, int(number), [part.bare, self._anchor, touched, keys, total, total_t, *out])

@@ -11,15 +11,15 @@ from ._warp_kernels import (
     MARGIN,
     PI,
     View,
-    angle_of,
     direction,
     far_from_samples,
     holds_samples,
     pack,
     refine,
     sample,
+    spot_of,
 )
-from ._warp_surface import shade
+from ._warp_loops import angle_of
 
 wp.set_module_options({"enable_backward": False})
 
@@ -46,33 +46,37 @@ def cap_chord(caps: Caps, i: wp.int32, t: wp.float32, H: wp.int32) -> wp.float32
 
 
 @wp.func
-def cap_box(n: wp.vec3, at: wp.vec2, chord: wp.float32, W: wp.int32, H: wp.int32) -> wp.vec4i:
-    """x0, x1, y0, y1 of the pixels that a cap around `n`, at pixel `at`, can reach; x may leave the image."""
+def cap_box(n: wp.vec3, at: wp.vec2, chord: wp.float32, W: wp.int32, H: wp.int32) -> wp.vec4:
+    """x0, x1, y0, y1 of what a cap around `n`, at pixel `at`, can reach; it may leave the image."""
+    width = wp.float32(W)
+    height = wp.float32(H)
     if chord > 1.0:
-        return wp.vec4i(0, W - 1, 0, H - 1)
-    per_radian = wp.float32(H) / PI
+        return wp.vec4(0.0, width - 1.0, 0.0, height - 1.0)
+    per_radian = height / PI
     sine = chord * wp.sqrt(1.0 - 0.25 * chord * chord)
     reach = angle_of(sine, wp.sqrt(1.0 - sine * sine)) * per_radian + MARGIN
-    y0 = wp.max(wp.int32(wp.ceil(at[1] - reach)), 0)
-    y1 = wp.min(wp.int32(wp.floor(at[1] + reach)), H - 1)
     room = n[0] * n[0] + n[2] * n[2] - sine * sine
     if room <= 0.0:
-        return wp.vec4i(0, W - 1, y0, y1)
+        return wp.vec4(0.0, width - 1.0, at[1] - reach, at[1] + reach)
     span = angle_of(sine, wp.sqrt(room)) * per_radian + MARGIN
-    x0 = wp.int32(wp.ceil(at[0] - span))
-    x1 = wp.min(wp.int32(wp.floor(at[0] + span)), x0 + W - 1)
-    return wp.vec4i(x0, x1, y0, y1)
+    return wp.vec4(at[0] - span, at[0] + span, at[1] - reach, at[1] + reach)
 
 
 @wp.func
-def cap_misses(at: wp.vec2, box: wp.vec4i, view: View) -> bool:
-    """No sample is in a cap's box, for certain."""
-    if view.fine == 0:
-        return False
-    if box[1] - box[0] <= 6 and box[3] - box[2] <= 6:
-        W = view.columns.shape[0]
-        return far_from_samples(at, at, at, at, W >> 1, W >> 2, view.near)
-    return not holds_samples(box[0], box[1], box[2], box[3], view)
+def pixels_of(box: wp.vec4, W: wp.int32, H: wp.int32) -> wp.vec4i:
+    """x0, x1, y0, y1 of the pixels in a box; x may leave the image."""
+    x0 = wp.int32(wp.ceil(box[0]))
+    x1 = wp.min(wp.int32(wp.floor(box[1])), x0 + W - 1)
+    y0 = wp.max(wp.int32(wp.ceil(box[2])), 0)
+    return wp.vec4i(x0, x1, y0, wp.min(wp.int32(wp.floor(box[3])), H - 1))
+
+
+@wp.func
+def shade(packed: wp.int32) -> wp.vec3:
+    """Three bytes, 0 to 255."""
+    return wp.vec3(
+        wp.float32(packed & 255), wp.float32((packed >> 8) & 255), wp.float32((packed >> 16) & 255)
+    )
 
 
 @wp.func
@@ -87,11 +91,21 @@ def caps_depth(
     cam: wp.array(dtype=wp.vec3),
     pixel: wp.array(dtype=wp.vec2),
     view: View,
+    spots: wp.array(dtype=wp.int32),
     limit: wp.array(dtype=wp.float32),
+    chords: wp.array(dtype=wp.float32),
+    boxes: wp.array(dtype=wp.vec4i),
+    count: wp.array(dtype=wp.int32),
+    touched: wp.array(dtype=wp.int32),
     keys: wp.array(dtype=wp.int64),
+    total: wp.array(dtype=wp.vec4),
+    total_t: wp.array(dtype=wp.float32),
 ):
-    """First pass: nearest cap of every pixel."""
+    """First pass: every pixel's nearest cap, the pixels that have one, and caps' boxes, empty if not seen."""
     i = wp.tid()
+    boxes[i] = wp.vec4i(0, -1, 0, -1)
+    if view.fine != 0 and far_from_samples(spots[i], view.near):
+        return
     W = view.columns.shape[0]
     H = view.rows.shape[0]
     v = caps.bare[i]
@@ -101,9 +115,15 @@ def caps_depth(
         return
     chord = cap_chord(caps, i, t, H)
     n = p / t
-    box = cap_box(n, refine(pixel[v], view.fine), chord, W, H)
-    if cap_misses(pixel[v], box, view):
+    place = refine(pixel[v], view.fine)
+    reach = cap_box(n, place, chord, W, H)
+    if view.fine == 0:
+        radius = wp.vec2(0.5 * (reach[1] - reach[0]), 0.5 * (reach[3] - reach[2]))
+        spots[i] = spot_of(place, radius, W, H)
+    box = pixels_of(reach, W, H)
+    if not holds_samples(box[0], box[1], box[2], box[3], view):
         return
+    shows = wp.bool(False)
     for y in range(box[2], box[3] + 1):
         for j in range(box[0], box[1] + 1):
             x = wp.where(j < 0, j + W, j)
@@ -115,16 +135,24 @@ def caps_depth(
             off = direction(view.columns[x], view.rows[y]) - n
             u = wp.dot(off, off) / (chord * chord)
             if u < 1.0 and seen(t, u, limit[at], caps.core / caps.scale[i]):
-                wp.atomic_min(keys, at, pack(t, i))
+                shows = True
+                if wp.atomic_min(keys, at, pack(t, i)) == EMPTY:
+                    touched[wp.atomic_add(count, 0, 1)] = at
+                    total[at] = wp.vec4(0.0, 0.0, 0.0, 0.0)
+                    total_t[at] = 0.0
+    if shows:
+        boxes[i] = box
+        chords[i] = chord
 
 
 @wp.kernel
 def caps_blend(
     caps: Caps,
     cam: wp.array(dtype=wp.vec3),
-    pixel: wp.array(dtype=wp.vec2),
     view: View,
     limit: wp.array(dtype=wp.float32),
+    chords: wp.array(dtype=wp.float32),
+    boxes: wp.array(dtype=wp.vec4i),
     keys: wp.array(dtype=wp.int64),
     colors: wp.array(dtype=wp.int32),
     depth: wp.float32,
@@ -134,17 +162,13 @@ def caps_blend(
     """Second pass: sum caps near the nearest one, weighted by closeness to their centres."""
     i = wp.tid()
     W = view.columns.shape[0]
-    H = view.rows.shape[0]
+    box = boxes[i]
+    if box[1] < box[0]:
+        return
     v = caps.bare[i]
-    p = cam[v]
-    t = wp.length(p)
-    if t == 0.0:
-        return
-    chord = cap_chord(caps, i, t, H)
-    n = p / t
-    box = cap_box(n, refine(pixel[v], view.fine), chord, W, H)
-    if cap_misses(pixel[v], box, view):
-        return
+    t = wp.length(cam[v])
+    n = cam[v] / t
+    chord = chords[i]
     for y in range(box[2], box[3] + 1):
         for j in range(box[0], box[1] + 1):
             x = wp.where(j < 0, j + W, j)
@@ -168,6 +192,7 @@ def caps_blend(
 def caps_show(
     bare: wp.array(dtype=wp.int32),
     anchor: wp.array(dtype=wp.int16),
+    touched: wp.array(dtype=wp.int32),
     keys: wp.array(dtype=wp.int64),
     total: wp.array(dtype=wp.vec4),
     total_t: wp.array(dtype=wp.float32),
@@ -177,9 +202,7 @@ def caps_show(
     out_anchor: wp.array(dtype=wp.int16),
 ):
     """Sums of caps over what is there."""
-    i = wp.tid()
-    if keys[i] == EMPTY:
-        return
+    i = touched[wp.tid()]
     whole = total[i]
     for channel in range(3):
         out_rgb[channel, i] = whole[channel] / (whole[3] * 255.0)

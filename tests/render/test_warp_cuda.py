@@ -9,7 +9,10 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "depth_buffer"), [("kernels", True), ("caps", True), ("surface", False)])
+@pytest.mark.parametrize(
+    ("name", "depth_buffer"),
+    [("raster", True), ("caps", True), ("surface", False), ("loops", False), ("kernels", False)],
+)
 def test_kernels_compile_for_cuda(tmp_path: Path, name: str, depth_buffer: bool) -> None:
     wp = pytest.importorskip("warp")
     if not hasattr(wp, "compile_aot_module"):
