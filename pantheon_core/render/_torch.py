@@ -23,12 +23,12 @@ from ._scene import (
     RenderedFrame,
     Scene,
 )
-from ._torch_boxes import box_sums, cap_boxes, pole_boxes, side_planes, triangle_boxes
+from ._torch_boxes import box_sums, cap_boxes, dot, pole_boxes, side_planes, triangle_boxes
 
 __all__ = ["TorchRenderer"]
 
-_PAIRS = 1 << 21  # (triangle, pixel) pairs tested at once: bounds the memory to some 300 MB
-_TRIANGLES = 1 << 20  # triangles whose boxes are found at once
+_BLOCK = 1 << 16  # triangles, or (triangle, pixel) pairs, at once: few enough for a processor's cache
+_BLOCK_CUDA = 1 << 20  # the same on a card: some 200 MB
 _EMPTY = torch.iinfo(torch.int64).max
 
 
@@ -66,8 +66,9 @@ class _Painter:
         columns, rows = direction_tables(self._height, scene.points.device)
         where = samples.where.long()
         (sx, cx), (sy, cy) = columns[where % self._width].unbind(-1), rows[where // self._width].unbind(-1)
-        self._rays = torch.stack((cy * sx, -sy, cy * cx), -1)
+        self._rays = torch.stack((cy * sx, -sy, cy * cx))
         self._sums = box_sums(samples) if samples.zoom > 1 else None
+        self._block = _BLOCK_CUDA if scene.points.device.type == "cuda" else _BLOCK
 
     def paint(self, pose: Tensor) -> Layer:
         """All parts and the sky, from a (4, 4) camera."""
@@ -85,8 +86,8 @@ class _Painter:
 
     def _layer(self, part: Part, cam: Tensor, pixel: Tensor, source: Tensor) -> Layer:
         """Surface and bare points of one part."""
-        keys = torch.full((len(self._rays),), _EMPTY, dtype=torch.int64, device=cam.device)
-        for first in range(0, len(part.triangles), _TRIANGLES):
+        keys = torch.full((self._rays.shape[1],), _EMPTY, dtype=torch.int64, device=cam.device)
+        for first in range(0, len(part.triangles), self._block):
             self._raster(part, (cam, pixel, source), first, keys)
         layer = self._surface(part, cam, keys)
         if len(part.bare):
@@ -106,8 +107,8 @@ class _Painter:
         which = count.nonzero()[:, 0]
         end = count[which].cumsum(0)
         total = int(end[-1]) if len(end) else 0
-        for low in range(0, total, _PAIRS):
-            pair = torch.arange(low, min(low + _PAIRS, total), device=box.device)
+        for low in range(0, total, self._block):
+            pair = torch.arange(low, min(low + self._block, total), device=box.device)
             slot = torch.searchsorted(end, pair, right=True)
             item = which[slot]
             local = pair - (end[slot] - count[item])
@@ -138,7 +139,7 @@ class _Painter:
     def _raster(self, part: Part, place: tuple[Tensor, Tensor, Tensor], first: int, keys: Tensor) -> None:
         """Triangles from `first` on into the depth keys; `place` is the points, their pixels, the anchor."""
         cam, pixel, source = place
-        corners = part.triangles[first : first + _TRIANGLES].long()
+        corners = part.triangles[first : first + self._block].long()
         box, around = triangle_boxes(pixel, corners, self._height)
         if bool(around.any()):
             box[around] = pole_boxes(cam, corners[around], box[around], self._height)
@@ -147,20 +148,22 @@ class _Painter:
         number = number + first
         normals, plane, det = side_planes(cam, corners)
         sign = det.sign()
-        slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
+        normals *= sign
+        slack = ON_EDGE * ON_EDGE * dot(normals, normals)
         hides = (sign < 0) | (part.edge[number] != 0)
         factor = torch.where(hides, EDGE_BIAS, 1.0)
-        near = SKIN_REACH * (cam[corners] - source).norm(dim=-1).amin(-1)
-        near = torch.where(part.edge[number] != 0, near, math.inf)
+        near = torch.full_like(det, math.inf)
+        skin = part.edge[number] != 0
+        near[skin] = SKIN_REACH * (cam[corners[skin]] - source).norm(dim=-1).amin(-1)
         for item, where in self._expand(box):
-            d = self._rays[where]
-            e = (normals[item] * d[:, None]).sum(-1) * sign[item][:, None]
-            hit = ((e >= 0) | (e * e <= slack[item])).all(-1)
-            q = (plane[item] * d).sum(-1)
-            hit &= q * sign[item] > 0
-            item, where, d = item[hit], where[hit], d[hit]
-            t = det[item] / q[hit]
-            hit = (t[:, None] * d - source).norm(dim=-1) <= near[item]
+            d = self._rays[:, where]
+            e = dot(normals[:, :, item], d[:, None])
+            q = dot(plane[:, item], d)
+            hit = ((e >= 0) | (e * e <= slack[:, item])).all(0) & (q * sign[item] > 0)
+            item, where, q, d = item[hit], where[hit], q[hit], d[:, hit]
+            t = det[item] / q
+            reach = t * d - source[:, None]
+            hit = dot(reach, reach).sqrt() <= near[item]
             item, where = item[hit], where[hit]
             depth = (t[hit] * factor[item]).view(torch.int32).long()
             keys.scatter_reduce_(0, where, (depth << 32) | number[item], "amin")
@@ -183,14 +186,15 @@ class _Painter:
         solid = (det > 0) & (part.edge[face] == 0)
         layer.limit[hit] = t * torch.where(solid, BLEND_DEPTH - 1, 1 + BLEND_DEPTH)
         layer.anchor[hit[det < 0]] = BACK
-        hit, t, corners, normals = hit[solid], t[solid], corners[solid], normals[solid]
-        weight = (normals * self._rays[hit][:, None]).sum(-1).clamp_min(0)
-        color = scene.colors[corners].float()
-        whole = weight.sum(-1, keepdim=True)
-        sides = weight[:, [1, 2, 0]] * weight[:, [2, 0, 1]]
-        straight = (weight[..., None] * color).sum(1)
-        bent = (sides[..., None] * part.bend[face[solid]]).sum(1)
-        layer.rgb[:, hit] = ((straight + bent / whole) / (whole * 255)).clamp(0, 1).T
+        hit, t, corners, normals = hit[solid], t[solid], corners[solid], normals[:, :, solid]
+        weight = dot(normals, self._rays[:, None, hit]).clamp_min(0)
+        whole = weight[0] + weight[1] + weight[2]
+        sides = weight[[1, 2, 0]] * weight[[2, 0, 1]]
+        color, bend = scene.colors[corners], part.bend[face[solid]]
+        for channel in range(3):
+            straight = dot(weight, color[..., channel].T)
+            bent = dot(sides, bend[..., channel].T)
+            layer.rgb[channel, hit] = ((straight + bent / whole) / (whole * 255)).clamp(0, 1)
         layer.distance[hit] = t
         layer.coverage[hit] = True
         layer.anchor[hit] = part.anchor
@@ -206,19 +210,21 @@ class _Painter:
         angle = scale * torch.maximum(least, part.bare_radius / far)
         angle = torch.minimum(angle, (scale * step).clamp_min(CAP_MAX))
         chord = (2 * torch.sin(0.5 * angle)).square()
-        ahead = cam[of] / far[:, None]
+        ahead = (cam[of] / far[:, None]).T.contiguous()
         box = cap_boxes(pixel[of], angle, self._height)
         box[~(far > 0), 1] = box[~(far > 0), 0] - 1  # a point in the camera has no direction
         keys = torch.full((len(limit),), _EMPTY, dtype=torch.int64, device=cam.device)
         for item, where in self._expand(box):
-            u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
+            off = self._rays[:, where] - ahead[:, item]
+            u = dot(off, off) / chord[item]
             near = _seen(far[item], u, limit[where], core[item])
             item, where = item[near], where[near]
             keys.scatter_reduce_(0, where, (far[item].view(torch.int32).long() << 32) | item, "amin")
         nearest = (keys >> 32).to(torch.int32).view(torch.float32)
         total = cam.new_zeros(len(limit), 5)
         for item, where in self._expand(box):
-            u = (self._rays[where] - ahead[item]).square().sum(-1) / chord[item]
+            off = self._rays[:, where] - ahead[:, item]
+            u = dot(off, off) / chord[item]
             near = _seen(far[item], u, limit[where], core[item]) & (
                 far[item] <= nearest[where] * (1 + BLEND_DEPTH)
             )
@@ -238,12 +244,12 @@ class _Painter:
         sky_rgb, sky_mask = self._scene.sky_rgb, self._scene.sky_mask
         if sky_rgb is None or sky_mask is None:
             return
-        rays = (self._rays @ R_world_cam.T)[None]
-        seen = sample_erp(sky_mask[None].float(), rays, mode="nearest", antialias=False)[0].view(-1) > 0.5
-        seen &= (layer.limit == FARTHEST) & ~layer.coverage
+        at = ((layer.limit == FARTHEST) & ~layer.coverage).nonzero()[:, 0]
+        rays = (self._rays[:, at].T @ R_world_cam.T)[None]
+        lit = sample_erp(sky_mask[None].float(), rays, mode="nearest", antialias=False)[0].view(-1) > 0.5
         color = sample_erp(sky_rgb, rays, mode="bilinear", antialias=False).view(3, -1)
-        layer.rgb[:, seen] = color[:, seen]
-        layer.coverage[seen] = True
+        layer.rgb[:, at[lit]] = color[:, lit]
+        layer.coverage[at[lit]] = True
 
 
 def _seen(far: Tensor, u: Tensor, limit: Tensor, core: Tensor) -> Tensor:

@@ -11,13 +11,14 @@ from torch.nn import functional as F
 from ._samples import Samples
 from ._scene import ON_EDGE
 
-__all__ = ["box_sums", "cap_boxes", "pole_boxes", "side_planes", "triangle_boxes"]
+__all__ = ["box_sums", "cap_boxes", "dot", "pole_boxes", "side_planes", "triangle_boxes"]
 
 
 def triangle_boxes(pixel: Tensor, corners: Tensor, height: int) -> tuple[Tensor, Tensor]:
     """((M, 4) boxes, (M,) bool: winds around a pole, so that the box is not final)."""
     width = 2 * height
-    (xa, ya), (xb, yb), (xc, yc) = (pixel[corners[:, k]].unbind(-1) for k in range(3))
+    x, y = pixel.T.contiguous()
+    (xa, ya), (xb, yb), (xc, yc) = ((x[corners[:, k]], y[corners[:, k]]) for k in range(3))
 
     def wrap(dx: Tensor) -> Tensor:
         return dx - width * torch.round(dx / width)
@@ -46,10 +47,9 @@ def triangle_boxes(pixel: Tensor, corners: Tensor, height: int) -> tuple[Tensor,
 def pole_boxes(cam: Tensor, corners: Tensor, box: Tensor, height: int) -> Tensor:
     """Boxes of triangles that wind around a pole: all columns, up to the pole that lies inside."""
     normals, _, det = side_planes(cam, corners)
-    slack = ON_EDGE * ON_EDGE * normals.square().sum(-1)
-    e = normals[..., 1] * det.sign()[:, None]
-    close = e * e <= slack
-    north, south = ((-e >= 0) | close).all(-1), ((e >= 0) | close).all(-1)
+    e = normals[1] * det.sign()
+    close = e * e <= ON_EDGE * ON_EDGE * dot(normals, normals)
+    north, south = ((-e >= 0) | close).all(0), ((e >= 0) | close).all(0)
     out = box.clone()
     out[:, 0], out[:, 1] = 0, 2 * height - 1
     out[north | ~south, 2] = 0
@@ -79,19 +79,27 @@ def box_sums(samples: Samples) -> Tensor:
     return F.pad(torch.cat((has, has), 1).cumsum(0).cumsum(1), (1, 0, 1, 0))
 
 
+def cross(p: Tensor, q: Tensor) -> Tensor:
+    """Cross product of (3, ...) vectors; along a last axis of three, torch takes several times as long."""
+    return torch.stack((p[1] * q[2] - p[2] * q[1], p[2] * q[0] - p[0] * q[2], p[0] * q[1] - p[1] * q[0]))
+
+
+def dot(p: Tensor, q: Tensor) -> Tensor:
+    """Dot product of (3, ...) vectors."""
+    return p[0] * q[0] + p[1] * q[1] + p[2] * q[2]
+
+
 def side_planes(cam: Tensor, corners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(M, 3, 3) normals of the planes through the eye and the side opposite each corner, (M, 3) N, (M,) N.a.
+    """(3 xyz, 3, M) normals of the planes through eye and sides, opposite the corners, (3, M) N, (M,) N.a.
 
     Neighbours across a side get exactly opposite normals: the cross product is taken in one order.
     """
-    a, b, c = (cam[corners[:, k]] for k in range(3))
+    a, b, c = (cam[corners[:, k]].T.contiguous() for k in range(3))
 
     def side(i: int, j: int, p: Tensor, q: Tensor) -> Tensor:
-        swap = (corners[:, i] > corners[:, j])[:, None]
-        low, high = torch.where(swap, q, p), torch.where(swap, p, q)
-        n = torch.linalg.cross(low, high - low)
-        return torch.where(swap, -n, n)
+        swap = corners[:, i] > corners[:, j]
+        return cross(torch.where(swap, q, p), q - p)
 
     normals = torch.stack((side(1, 2, b, c), side(2, 0, c, a), side(0, 1, a, b)), 1)
-    plane = torch.linalg.cross(b - a, c - a)
-    return normals, plane, (plane * a).sum(-1)
+    plane = cross(b - a, c - a)
+    return normals, plane, dot(plane, a)
