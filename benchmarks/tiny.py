@@ -7,7 +7,8 @@ Scenes come from seeds at and above 1,000,000, which training never uses. Scores
 SSIM on 8 perspective crops; besides, PSNR over hole pixels alone. Anchor frames are given and left out.
 
 Ways: the scaffold; its holes filled by plain pull-push; filled from the background (pull-push that knows the
-distances); the model's own decode; the decode put back on the scaffold, which is what users get.
+distances); the true frames through the autoencoder, which no decode can beat by much; the model's own decode;
+the decode put back on the scaffold, which is what users get.
 """
 
 from __future__ import annotations
@@ -26,12 +27,21 @@ import torch
 from torch import Tensor
 
 from pantheon_core.assets import weights_path
-from pantheon_core.diffusion import SamplerSettings, compose_with_scaffold, generate, load_model
+from pantheon_core.diffusion import (
+    SamplerSettings,
+    compose_with_scaffold,
+    decode_latents,
+    encode_video,
+    generate,
+    load_model,
+    spherical,
+)
 from pantheon_core.metrics import crops_psnr_ssim
 from pantheon_core.render import pull_push
 from pantheon_core.training.clips import Clip, ClipFolder, held_out_jobs, make_clip, write_clip
 
-WAYS = ("scaffold", "pull_push", "background", "raw", "composed")
+WAYS = ("scaffold", "pull_push", "background", "autoencoder", "raw", "composed")
+SHOWN = ("truth", "scaffold", "pull_push", "background", "raw", "composed")
 
 
 def hole_psnr(picture: Tensor, truth: Tensor, holes: Tensor) -> float:
@@ -59,6 +69,9 @@ def evaluate(
     videos = {"scaffold": scaffold, "pull_push": pull_push(scaffold, clip.coverage)}
     distance = clip.distance.float()
     videos["background"] = pull_push(scaffold, clip.coverage, distance=distance)
+    with torch.no_grad(), spherical(model.vae), torch.autocast("cpu", torch.bfloat16):
+        latents = encode_video(model, truth) * model.scaling_factor
+        videos["autoencoder"] = decode_latents(model, latents).float()
     videos["raw"] = generate(
         model, scaffold, clip.coverage, anchors, distance=distance, settings=settings
     ).frames
@@ -71,12 +84,12 @@ def evaluate(
 
 
 def sheet(videos: list[dict[str, Tensor]], path: Path) -> None:
-    """One row per clip: the last inner frame of the truth and of every way."""
+    """One row per clip: the last inner frame of the truth and of the ways."""
     from PIL import Image
 
     rows = []
     for video in videos:
-        cells = [video[name][-2] for name in ("truth", *WAYS)]
+        cells = [video[name][-2] for name in SHOWN]
         rows.append(torch.cat([torch.nn.functional.pad(c, (0, 4, 0, 4)) for c in cells], -1))
     by_width: dict[int, list[Tensor]] = {}
     for row in rows:
