@@ -117,8 +117,9 @@ class WarpRenderer:
 
             self._device = wp.device_from_torch(device)
             _log.debug("loading the Warp kernels; the first time on a machine compiles them")
+            block = 1 if device.type == "cpu" else None  # as launches have it: another one is compiled anew
             for module in (kernels, loops, raster, paint, caps):
-                wp.load_module(module, device=self._device)
+                wp.load_module(module, device=self._device, block_dim=block)
         self._wp, self._k, self._loops = wp, kernels, loops
         self._raster, self._colour, self._caps_k = raster.raster, paint, caps
         self._scene, self._height, self._torch_device = scene, height, device

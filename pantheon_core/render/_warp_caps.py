@@ -104,8 +104,11 @@ def caps_depth(
     """First pass: every pixel's nearest cap, the pixels that have one, and caps' boxes, empty if not seen."""
     i = wp.tid()
     boxes[i] = wp.vec4i(0, -1, 0, -1)
-    if view.fine != 0 and far_from_samples(spots[i], view.near):
-        return
+    if view.fine != 0:
+        if far_from_samples(spots[i], view.near):
+            return
+    else:
+        spots[i] = -1
     W = view.columns.shape[0]
     H = view.rows.shape[0]
     v = caps.bare[i]

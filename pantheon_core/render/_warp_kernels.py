@@ -72,7 +72,9 @@ def far_from_samples(spot: wp.int32, near: wp.array2d(dtype=wp.uint8)) -> bool:
     """No sample is in the box of a spot: from the pixels with one beside them, in x by REACH or by one."""
     if spot >= 0:
         return near[0, spot] == wp.uint8(0)
-    return spot < -1 and near[1, -2 - spot] == wp.uint8(0)
+    if spot == -1:
+        return False
+    return near[1, -2 - spot] == wp.uint8(0)
 
 
 @wp.struct

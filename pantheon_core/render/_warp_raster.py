@@ -238,8 +238,9 @@ def raster(
     `spots` is written for the frame's own samples, and read for finer ones.
     """
     i = wp.tid()
-    if view.fine != 0 and far_from_samples(spots[i], view.near):
-        return
+    if view.fine != 0:  # noqa: SIM102 - older versions of Warp evaluate both sides of `and`
+        if far_from_samples(spots[i], view.near):
+            return
     W = view.columns.shape[0]
     H = view.rows.shape[0]
     width = wp.float32(W)

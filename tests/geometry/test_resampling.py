@@ -125,7 +125,8 @@ def test_places_are_those_of_the_written_formulas(yaw: float, pitch: float, roll
     off = got - rays_to_erp_pixels(rays, height).flatten(0, 1)
     off[:, 0] -= (off[:, 0] / (2 * height)).round() * 2 * height
     assert float(off.abs().max()) < 1e-9
-    nearest = sample_erp(torch.arange(2.0 * height * height).view(1, height, -1), rays, mode="nearest")
+    numbers = torch.arange(2.0 * height * height, dtype=torch.float64)  # float32 would round the fractions
+    nearest = sample_erp(numbers.view(1, height, -1), rays, mode="nearest")
     at = got.add(0.5).floor().long()
     over = (at[:, 1] < 0) | (at[:, 1] >= height)
     expected = at[:, 1].clamp(0, height - 1) * 2 * height + (at[:, 0] + over * height) % (2 * height)
