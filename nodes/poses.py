@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import folder_paths
 import torch
@@ -25,6 +25,44 @@ if TYPE_CHECKING:
 _NONE = "none"
 _PLACES = "given places"
 _METHODS = {AUTO: "auto", "from the pictures": "sfm", "GPS and compass": "gps", "file": "file"}
+
+
+def _more_inputs() -> list[Any]:
+    """What few need: a file of poses, the network's weights, the seed."""
+    return [
+        advanced(
+            io.String.Input,
+            "file",
+            default="",
+            optional=True,
+            tooltip="For 'file': one pose per panorama, in any format of Load Trajectory; a path, or "
+            "a name in the input folder.",
+        ),
+        advanced(
+            io.String.Input,
+            "weights",
+            default="",
+            optional=True,
+            tooltip="Folder with the depth network's files. Empty takes this machine's cache.",
+        ),
+        advanced(
+            io.Boolean.Input,
+            "download",
+            default=False,
+            optional=True,
+            tooltip="Allow the depth network to be downloaded if it is not there yet.",
+        ),
+        advanced(
+            io.Int.Input,
+            "seed",
+            default=0,
+            min=0,
+            max=2**31 - 1,
+            optional=True,
+            tooltip="Of the search's random samples. Another seed may help where panoramas find no "
+            "place; the same seed gives the same places.",
+        ),
+    ]
 
 
 class PantheonEstimatePoses(io.ComfyNode):
@@ -75,38 +113,7 @@ class PantheonEstimatePoses(io.ComfyNode):
                     tooltip="Metres between the cameras of the first and the second panorama, if you "
                     "measured them: the surest scale. 0 if unknown.",
                 ),
-                advanced(
-                    io.String.Input,
-                    "file",
-                    default="",
-                    optional=True,
-                    tooltip="For 'file': one pose per panorama, in any format of Load Trajectory; a path, or "
-                    "a name in the input folder.",
-                ),
-                advanced(
-                    io.String.Input,
-                    "weights",
-                    default="",
-                    optional=True,
-                    tooltip="Folder with the depth network's files. Empty takes this machine's cache.",
-                ),
-                advanced(
-                    io.Boolean.Input,
-                    "download",
-                    default=False,
-                    optional=True,
-                    tooltip="Allow the depth network to be downloaded if it is not there yet.",
-                ),
-                advanced(
-                    io.Int.Input,
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**31 - 1,
-                    optional=True,
-                    tooltip="Of the search's random samples. Another seed may help where panoramas find no "
-                    "place; the same seed gives the same places.",
-                ),
+                *_more_inputs(),
             ],
             outputs=[
                 Panorama.Output(

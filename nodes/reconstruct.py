@@ -39,6 +39,31 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def _edge_inputs() -> list[Any]:
+    """Where no surface is made."""
+    return [
+        advanced(
+            io.Float.Input,
+            "edge_step",
+            default=0.05,
+            min=0.0,
+            max=10.0,
+            step=0.01,
+            tooltip="A step in distance between neighbouring pixels above this fraction is an "
+            "edge: no surface is stretched over it.",
+        ),
+        advanced(
+            io.Float.Input,
+            "grazing",
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Surfaces that were seen at a flatter angle than this (its sine) are left out.",
+        ),
+    ]
+
+
 class Build3DCache(io.ComfyNode):
     """Reconstructs the scene of one or several panoramas."""
 
@@ -98,25 +123,7 @@ class Build3DCache(io.ComfyNode):
                     tooltip="Put the sky at infinity, so that it turns with the camera and never moves. "
                     "Switch it off indoors if a wall is taken for sky.",
                 ),
-                advanced(
-                    io.Float.Input,
-                    "edge_step",
-                    default=0.05,
-                    min=0.0,
-                    max=10.0,
-                    step=0.01,
-                    tooltip="A step in distance between neighbouring pixels above this fraction is an "
-                    "edge: no surface is stretched over it.",
-                ),
-                advanced(
-                    io.Float.Input,
-                    "grazing",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Surfaces that were seen at a flatter angle than this (its sine) are left out.",
-                ),
+                *_edge_inputs(),
                 *depth_inputs(),
                 *more_geometry_inputs(),
             ],

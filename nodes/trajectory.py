@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
@@ -21,6 +21,34 @@ if TYPE_CHECKING:
 
 FROM_JSON = "keyframes"
 BETWEEN = "between panoramas"
+
+
+def _bend_inputs() -> list[Any]:
+    """How the path bends, how fast it goes, how near it may come."""
+    return [
+        advanced(
+            io.Combo.Input,
+            "spline",
+            options=["as given", "catmull_rom", "linear"],
+            default="as given",
+            tooltip="How the position bends between keyframes: smooth, straight, or as the path says.",
+        ),
+        advanced(
+            io.Boolean.Input,
+            "constant_speed",
+            default=False,
+            tooltip="Move at one speed along the whole path, whatever the times of the keyframes.",
+        ),
+        advanced(
+            io.Float.Input,
+            "clearance",
+            default=0.2,
+            min=0.0,
+            max=100.0,
+            step=0.05,
+            tooltip="Warn where the path comes closer to the scene than this, in metres. Needs the cache.",
+        ),
+    ]
 
 
 class TrajectoryFromKeyframes(io.ComfyNode):
@@ -63,30 +91,7 @@ class TrajectoryFromKeyframes(io.ComfyNode):
                     tooltip="The path as JSON, for 'keyframes'. The editor in the node writes it: press Edit "
                     "path. Connect a text to bring a path from elsewhere. Frames and fps set its time.",
                 ),
-                advanced(
-                    io.Combo.Input,
-                    "spline",
-                    options=["as given", "catmull_rom", "linear"],
-                    default="as given",
-                    tooltip="How the position bends between keyframes: smooth, straight, or as the path "
-                    "says.",
-                ),
-                advanced(
-                    io.Boolean.Input,
-                    "constant_speed",
-                    default=False,
-                    tooltip="Move at one speed along the whole path, whatever the times of the keyframes.",
-                ),
-                advanced(
-                    io.Float.Input,
-                    "clearance",
-                    default=0.2,
-                    min=0.0,
-                    max=100.0,
-                    step=0.05,
-                    tooltip="Warn where the path comes closer to the scene than this, in metres. Needs "
-                    "the cache.",
-                ),
+                *_bend_inputs(),
                 Cache.Input(
                     "cache",
                     optional=True,

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import json
 
-from pages import FRAMES_JS, screenshot
+from pages import EMPTY_GRAPH_JS, FRAMES_JS, screenshot
 
-BUILD_JS = """() => {
-  const { app, LiteGraph } = window;
-  app.graph.clear();
-  const add = (type, pos, values = {}) => {
-    const node = LiteGraph.createNode(type);
-    app.graph.add(node);
-    node.pos = pos;
-    for (const [name, value] of Object.entries(values)) {
-      node.widgets.find((w) => w.name === name).value = value;
-    }
-    return node;
-  };
-  const photo = add('LoadPanorama', [20, 60], { height: 128 });
+BUILD_JS = f"""() => {{
+  {EMPTY_GRAPH_JS}
+  const photo = add('LoadPanorama', [20, 60], {{ height: 128 }});
   const cache = add('Build3DCache', [20, 500]);
-  const settings = { path: 'arc', radius: 0.8, frames: 21, spline: 'linear' };
+  const settings = {{ path: 'arc', radius: 0.8, frames: 21, spline: 'linear' }};
   const scene = add('TrajectoryFromKeyframes', [420, 60], settings);
-  const plain = add('TrajectoryFromKeyframes', [860, 60], { path: 'orbit' });
-  const empty = add('TrajectoryFromKeyframes', [1300, 60], { path: 'keyframes' });
+  const plain = add('TrajectoryFromKeyframes', [860, 60], {{ path: 'orbit' }});
+  const empty = add('TrajectoryFromKeyframes', [1300, 60], {{ path: 'keyframes' }});
   photo.connect(1, cache, 0);
   cache.connect(0, scene, 'cache');
   empty.mode = 2;
@@ -31,8 +21,8 @@ BUILD_JS = """() => {
   view.scale = 0.9;
   view.offset = [60, 60];
   app.canvas.setDirty(true, true);
-  return { scene: scene.id, plain: plain.id, empty: empty.id };
-}"""
+  return {{ scene: scene.id, plain: plain.id, empty: empty.id }};
+}}"""
 VALUES_JS = """(id) => Object.fromEntries(
   app.graph.getNodeById(id).widgets.map((one) => [one.name, one.value ?? null])
 )"""

@@ -38,6 +38,18 @@ FRAMES_JS = """() => new Promise((done) => {
   const next = () => ((left -= 1) ? requestAnimationFrame(next) : setTimeout(done));
   requestAnimationFrame(next);
 })"""
+# Begins a function that builds a graph: `add` makes a node.
+EMPTY_GRAPH_JS = """const { app, LiteGraph } = window;
+  app.graph.clear();
+  const add = (type, pos, values = {}) => {
+    const node = LiteGraph.createNode(type);
+    app.graph.add(node);
+    node.pos = pos;
+    for (const [name, value] of Object.entries(values)) {
+      node.widgets.find((w) => w.name === name).value = value;
+    }
+    return node;
+  };"""
 # What the missing internet says, and the newer frontend of an older host, which answers 404 for /api/jobs.
 _IGNORED = r"https?://(?!127\.0\.0\.1)|Failed to load resource|ERR_|Failed to fetch jobs: 404"
 

@@ -5,32 +5,22 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import numpy as np
-from pages import FRAMES_JS, picture_of, screenshot
+from pages import EMPTY_GRAPH_JS, FRAMES_JS, picture_of, screenshot
 
 RED, GREEN, BLUE, YELLOW = (200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)
 WHITE, BLACK, MAGENTA = (255, 255, 255), (0, 0, 0), (200, 30, 200)
 
-BUILD_JS = """() => {
-  const { app, LiteGraph } = window;
-  app.graph.clear();
-  const add = (type, pos, values = {}) => {
-    const node = LiteGraph.createNode(type);
-    app.graph.add(node);
-    node.pos = pos;
-    for (const [name, value] of Object.entries(values)) {
-      node.widgets.find((w) => w.name === name).value = value;
-    }
-    return node;
-  };
-  const marked = add('LoadPanorama', [20, 60], { image: 'viewer_marked.png', height: 256 });
-  const noise = add('LoadImage', [20, 560], { image: 'viewer_noise.png' });
-  const rolled = add('LoadImage', [320, 560], { image: 'viewer_rolled.png' });
+BUILD_JS = f"""() => {{
+  {EMPTY_GRAPH_JS}
+  const marked = add('LoadPanorama', [20, 60], {{ image: 'viewer_marked.png', height: 256 }});
+  const noise = add('LoadImage', [20, 560], {{ image: 'viewer_noise.png' }});
+  const rolled = add('LoadImage', [320, 560], {{ image: 'viewer_rolled.png' }});
   const inverted = add('ImageInvert', [20, 900]);
   const both = add('ImageBatch', [20, 960]);
   const one = add('PantheonPreview360', [320, 60]);
   const two = add('PantheonPreview360', [760, 60]);
-  const three = add('PantheonPreview360', [1200, 60], { fps: 2 });
-  const video = add('SaveERPVideo', [760, 500], { fps: 2, filename_prefix: 'viewer' });
+  const three = add('PantheonPreview360', [1200, 60], {{ fps: 2 }});
+  const video = add('SaveERPVideo', [760, 500], {{ fps: 2, filename_prefix: 'viewer' }});
   const empty = add('PantheonPreview360', [1200, 500]);
   marked.connect(0, inverted, 0);
   marked.connect(0, both, 0);
@@ -45,8 +35,8 @@ BUILD_JS = """() => {
   view.scale = 0.95;
   view.offset = [60, 60];
   app.canvas.setDirty(true, true);
-  return { one: one.id, two: two.id, three: three.id, video: video.id, empty: empty.id };
-}"""
+  return {{ one: one.id, two: two.id, three: three.id, video: video.id, empty: empty.id }};
+}}"""
 ROOT_JS = "(id) => app.graph.getNodeById(id)?.widgets.find((w) => w.name === 'viewer_360')?.element ?? null"
 DRAWN_JS = """(ids) => ids.every((id) => {
   const node = app.graph.getNodeById(id);

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import io
 import json
-import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "path_files_for_test"
+
+@pytest.fixture(scope="module")
+def pack(part_of_pack):
+    return part_of_pack("nodes.path_files")
 
 
 @pytest.fixture(scope="module")
-def pack():
-    """The pack, loaded as the host loads it; the part under test needs no host."""
-    spec = importlib.util.spec_from_file_location(
-        NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module
-    spec.loader.exec_module(module)
-    yield importlib.import_module(f"{NAME}.nodes.path_files")
-    for key in [key for key in sys.modules if key == NAME or key.startswith(f"{NAME}.")]:
-        del sys.modules[key]
-
-
-@pytest.fixture(scope="module")
-def errors(pack):
-    return importlib.import_module(f"{NAME}.pantheon_core.errors")
+def errors(part_of_pack):
+    return part_of_pack("pantheon_core.errors")
 
 
 def walk(frames=21, fps=10.0):

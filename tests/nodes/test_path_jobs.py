@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "path_jobs_for_test"
-
 
 @pytest.fixture(scope="module")
-def pack():
-    """The pack, loaded as the host loads it; the part under test needs no host."""
-    spec = importlib.util.spec_from_file_location(
-        NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module
-    spec.loader.exec_module(module)
-    yield importlib.import_module(f"{NAME}.nodes.path_routes")
-    for key in [key for key in sys.modules if key == NAME or key.startswith(f"{NAME}.")]:
-        del sys.modules[key]
+def pack(part_of_pack):
+    return part_of_pack("nodes.path_routes")
 
 
 def test_few_jobs_work_and_few_wait(pack):
