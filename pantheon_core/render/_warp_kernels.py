@@ -1,6 +1,7 @@
 # type: ignore
 # Warp compiles this file's functions itself: their types are Warp's language, which pyright cannot read.
-"""What the Warp kernels of the scaffold renderer share: one source for CPU and CUDA. Their twin is _torch.py.
+"""What the Warp kernels of the scaffold renderer share: one source for CPU and CUDA. The same in
+plain torch: _torch.py.
 
 Everything is in the camera's frame. Triangles come in pairs (`_packed_pairs`); number 2 i + k is triangle k
 of pair i. A depth key is (distance bits << 32) | number; the least one wins. Triangles are drawn by
