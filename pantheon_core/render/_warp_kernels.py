@@ -2,9 +2,10 @@
 # Warp compiles this file's functions itself: their types are Warp's language, which pyright cannot read.
 """What the Warp kernels of the scaffold renderer share: one source for CPU and CUDA.
 
-The same in plain torch is _torch.py. Everything is in the camera's frame. Triangles come in pairs (`_packed_pairs`); number 2 i + k is triangle k
-of pair i. A depth key is (distance bits << 32) | number; the least one wins. Triangles are drawn by
-_warp_raster.py and coloured by _warp_surface.py, bare points by _warp_caps.py; the rest is in _warp_loops.py.
+The same in plain torch is _torch.py. Everything is in the camera's frame. Triangles come in pairs
+(`_packed_pairs`); number 2 i + k is triangle k of pair i. A depth key is (distance bits << 32) | number; the
+least one wins. Triangles are drawn by _warp_raster.py and coloured by _warp_surface.py, bare points by
+_warp_caps.py; the rest is in _warp_loops.py.
 """
 
 # No `from __future__ import annotations` here: Warp reads the kernels' argument types as objects.
