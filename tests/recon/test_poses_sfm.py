@@ -72,6 +72,22 @@ def test_relative_poses_are_found(found: PanoramaPoses) -> None:
 
 
 @needs_pycolmap
+def test_a_step_straight_ahead_is_found(room: list[TracedFrame]) -> None:
+    step = PLACES[1, :3, 3]
+    ahead = rotation_from_yaw_pitch_roll(torch.atan2(step[0], step[2]))
+    pictures, true = [], []
+    for place, frame in zip(PLACES[:2], room[:2], strict=True):
+        turn = place[:3, :3].T @ ahead
+        pictures.append(rotate_erp(frame.rgb, turn.float()).clamp(0, 1))
+        true.append(se3_from(ahead, place[:3, 3]))
+    poses = poses_from_pictures(pictures)
+    assert poses.registered.all()
+    turn, direction = _errors(poses.T_world_cam, torch.stack(true))
+    assert turn < 0.5
+    assert direction < 2.0
+
+
+@needs_pycolmap
 def test_points_lie_on_the_surfaces_up_to_one_scale(found: PanoramaPoses, room: list[TracedFrame]) -> None:
     from pantheon_core.recon import DistanceEstimate
     from pantheon_core.recon.poses._align import distances_at_points

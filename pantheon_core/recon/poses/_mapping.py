@@ -82,6 +82,8 @@ def _options(pycolmap: ModuleType, seed: int):
     )
     options.mapper.filter_max_reproj_error = 2.0
     options.mapper.init_min_num_inliers = 30
+    # Ahead is bad for a narrow camera. A panorama looks aside as well, whichever way it was turned.
+    options.mapper.init_max_forward_motion = 1.0
     options.mapper.abs_pose_min_num_inliers = 15
     options.mapper.abs_pose_max_error = 4.0
     options.mapper.abs_pose_refine_focal_length = False
