@@ -181,4 +181,5 @@ class _Draw:
 def _beside(normal: Vector, ray: Vector) -> tuple[Tensor, Tensor]:
     """(signed square of normal . ray, square of the slack that a ray on the side has)."""
     e = dot(normal, ray)
-    return e * e.abs(), ON_EDGE * ON_EDGE * dot(normal, normal)
+    slack = normal[0] * ON_EDGE, normal[1] * ON_EDGE, normal[2] * ON_EDGE  # before it is squared: no overflow
+    return e * e.abs(), dot(slack, slack)
