@@ -13,7 +13,9 @@ from ..geometry import rays_to_erp_pixels
 __all__ = ["color_bends"]
 
 _ON_GRID = 0.05  # pixels: a vertex nearer to a pixel's centre of its anchor's panorama came from there
-_BLOCK = 1 << 19  # triangles at a time: bounds the memory at any panorama size
+_BLOCK = 1 << 16  # triangles at a time: few enough for a processor's cache
+_NOWHERE = -9.0  # y of a point that came from no pixel
+_AHEAD = ((1, 0), (-1, 1), (0, 1), (1, 1))  # dx, dy of a pixel's neighbours, by 3 dy + dx - 1
 
 
 def color_bends(cache: PointCache, points: Tensor, triangles: Tensor, inner: Tensor) -> Tensor:
@@ -37,50 +39,84 @@ def color_bends(cache: PointCache, points: Tensor, triangles: Tensor, inner: Ten
     if cache.anchor_pixel_angle is None or not len(triangles):
         return bends
     colors, anchor = cache.colors.to(points.device), cache.anchor.to(points.device)
-    of_triangle = anchor[triangles[:, 0].long()]
+    of_triangle = anchor.index_select(0, triangles[:, 0])
     for index, angle in enumerate(cache.anchor_pixel_angle.tolist()):
         if angle <= 0:
             continue
         height = max(2, round(math.pi / angle))
-        pixel, number = _pixels(points, anchor == index, cache.T_world_anchor[index].to(points), height)
-        pixel = torch.where(inner[:, None], pixel, -1)
+        x, y, number = _pixels(points, anchor == index, cache.T_world_anchor[index].to(points), height)
+        links = _links(colors, number)
+        y = torch.where(inner, y, _NOWHERE)
         for block in (of_triangle == index).nonzero()[:, 0].split(_BLOCK):
-            corners = triangles[block].long()
+            corners = triangles.index_select(0, block).T
+            place = [(x.index_select(0, corner), y.index_select(0, corner)) for corner in corners]
             for side in range(3):
-                ends = corners[:, (side + 1) % 3], corners[:, (side + 2) % 3]
-                bends[block, side] = _side_bend(colors, ends, pixel, number)
+                link = _link(place[(side + 1) % 3], place[(side + 2) % 3], number.shape)
+                bends[block, side] = links.index_select(1, link).T
     return bends
 
 
-def _pixels(points: Tensor, mine: Tensor, T_world_cam: Tensor, height: int) -> tuple[Tensor, Tensor]:
-    """((N, 2) int64 pixel x, y that a point came from, (H, W) int64 number of its point); -1 where none."""
+def _pixels(points: Tensor, mine: Tensor, T_world_cam: Tensor, height: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Which pixels of a panorama points came from.
+
+    Returns:
+        ((N,) float32 x, (N,) float32 y of each point's pixel, y _NOWHERE where none, (H, W) int64 number of
+        each pixel's point, -1 where none).
+    """
     of = mine.nonzero()[:, 0]
-    rays = (points[of] - T_world_cam[:3, 3]) @ T_world_cam[:3, :3]
+    rays = (points.index_select(0, of) - T_world_cam[:3, 3]) @ T_world_cam[:3, :3]
     xy = rays_to_erp_pixels(rays, height)
     center = xy.round()
     on = ((xy - center).abs() < _ON_GRID).all(-1) & (center[:, 1] >= 0) & (center[:, 1] < height)
-    of, center = of[on], center[on].long()
-    x, y = center[:, 0] % (2 * height), center[:, 1]
+    of, center = of[on], center[on]
+    column, row = center[:, 0] % (2 * height), center[:, 1]
     number = torch.full((height, 2 * height), -1, dtype=torch.int64, device=points.device)
-    number[y, x] = of
-    pixel = torch.full((len(points), 2), -1, dtype=torch.int64, device=points.device)
-    alone = number[y, x] == of  # two points in one pixel are no grid
-    pixel[of[alone]] = torch.stack((x, y), -1)[alone]
-    return pixel, number
+    number[row.long(), column.long()] = of
+    alone = number[row.long(), column.long()] == of  # two points in one pixel are no grid
+    x, y = points.new_zeros(len(points)), points.new_full((len(points),), _NOWHERE)
+    x[of[alone]], y[of[alone]] = column[alone], row[alone]
+    return x, y, number
 
 
-def _side_bend(colors: Tensor, ends: tuple[Tensor, Tensor], pixel: Tensor, number: Tensor) -> Tensor:
-    """(M, 3) int8 bend between two vertices, 0 where the pixels on their line are not all there."""
-    height, width = number.shape
-    first, last = pixel[ends[0]], pixel[ends[1]]
-    dx = (last[:, 0] - first[:, 0] + width // 2) % width - width // 2
-    dy = last[:, 1] - first[:, 1]
-    ok = (first[:, 1] >= 0) & (last[:, 1] >= 0) & (dx.abs() <= 1) & (dy.abs() <= 1)
-    y0, y1 = first[:, 1] - dy, last[:, 1] + dy
-    ok &= (y0 >= 0) & (y0 < height) & (y1 >= 0) & (y1 < height)
-    before = number[y0.clamp(0, height - 1), (first[:, 0] - dx) % width]
-    after = number[y1.clamp(0, height - 1), (last[:, 0] + dx) % width]
-    ok &= (before >= 0) & (after >= 0)
-    near = colors[ends[0]].short() + colors[ends[1]].short()
-    far = colors[before.clamp_min(0)].short() + colors[after.clamp_min(0)].short()
-    return torch.where(ok[:, None], ((near - far).float() / 4).round().clamp(-127, 127), 0.0).to(torch.int8)
+def _links(colors: Tensor, number: Tensor) -> Tensor:
+    """Bends from every pixel to its neighbours.
+
+    Args:
+        colors: (N, 3) uint8.
+        number: (H, W) int64 point of each pixel, -1 where none.
+
+    Returns:
+        (3, 4 H W + 1) int8: from pixel p in direction k of _AHEAD at k H W + p; 0 where the pixels on the
+        line are not all there, and at the end.
+    """
+    has = (number >= 0).to(torch.int16)
+    image = colors.index_select(0, number.clamp_min(0).view(-1)).T.reshape(3, *number.shape).to(torch.int16)
+    links = torch.zeros((3, len(_AHEAD), *number.shape), dtype=torch.int8, device=colors.device)
+    height = len(number)
+    for k, (dx, dy) in enumerate(_AHEAD):
+        if height < 4 and dy:
+            continue  # no line stays in the panorama
+
+        def line(field: Tensor, step: int, dx: int = dx, dy: int = dy) -> Tensor:
+            """So many steps ahead of the pixels whose line stays in the panorama."""
+            rows = field[..., dy + step * dy : height + (step - 2) * dy, :]
+            return rows.roll(-step * dx, -1)
+
+        there = line(has, -1) * line(has, 0) * line(has, 1) * line(has, 2)
+        bend = line(image, 0) + line(image, 1) - line(image, -1) - line(image, 2)
+        bend = (bend.float() / 4).round().clamp(-127, 127) * there
+        links[:, k, dy : height - 2 * dy] = bend.to(torch.int8)
+    return torch.cat((links.view(3, -1), links.new_zeros(3, 1)), 1)
+
+
+def _link(first: tuple[Tensor, Tensor], last: tuple[Tensor, Tensor], shape: torch.Size) -> Tensor:
+    """(M,) int64 where `_links` has the side between two vertices, given by x and y."""
+    height, width = shape
+    dx, dy = last[0] - first[0], last[1] - first[1]
+    code = 3 * dy + dx - width * (dx / width).round()
+    beside = ((code - 3 * dy).abs() <= 1) & (dy.abs() <= 1) & (code != 0) & (first[1] >= 0)
+    turned = (code < 0).float()  # listed at its other end
+    x, y = (first[0] + turned * dx).long(), (first[1] + turned * dy).long()
+    direction = code.abs().long() - 1
+    link = (direction * height + y) * width + x
+    return link.masked_fill_(~beside, len(_AHEAD) * height * width)
