@@ -78,7 +78,8 @@ def raster(mesh: Mesh, grid: Grid, cam: Tensor, pixel: Tensor, source: Tensor, s
         (S,) int64 (bits of the distance << 32) | number of the triangle, at least MISSED where there is none.
     """
     keys = torch.full((grid.rays.shape[1],), _EMPTY, dtype=torch.int64, device=cam.device)
-    draw = _Draw(grid=grid, cam=cam, source=source, keys=keys)
+    at_eye = bool(((cam[0] == 0) & (cam[1] == 0) & (cam[2] == 0)).any())
+    draw = _Draw(grid=grid, cam=cam, source=source, at_eye=at_eye, keys=keys)
     pixel = grid.pixels(pixel)
     if grid.near is not None:
         mesh = mesh.select(grid.near.index_select(0, spots).nonzero()[:, 0])
@@ -120,6 +121,7 @@ class _Draw:
     grid: Grid
     cam: Tensor
     source: Tensor
+    at_eye: bool
     keys: Tensor
 
     def __call__(self, mesh: Mesh, item: Tensor, where: Tensor) -> None:
@@ -150,6 +152,8 @@ class _Draw:
         sign = det.sign()
         first, second, third = (e * sign + slack for e, slack in sides)
         hit = (torch.minimum(torch.minimum(first, second), third) >= 0) & (q * sign > 0)
+        if self.at_eye:  # a triangle with a corner in the camera is seen along its plane, not at all
+            hit &= torch.minimum(torch.minimum(dot(a, a), dot(b, b)), dot(c, c)) > 0
         t = det / q
         skin = (edge > 0).nonzero()[:, 0]
         if len(skin):

@@ -44,6 +44,12 @@ def least(a: wp.float32, b: wp.float32) -> wp.float32:
 
 
 @wp.func
+def at_eye(a: wp.vec3, b: wp.vec3, c: wp.vec3) -> bool:
+    """A triangle with a corner in the camera is seen along its plane, not at all."""
+    return least(wp.dot(a, a), least(wp.dot(b, b), wp.dot(c, c))) == 0.0
+
+
+@wp.func
 def most(a: wp.float32, b: wp.float32) -> wp.float32:
     """Maximum of numbers."""
     return wp.where(a > b, a, b)
@@ -134,7 +140,7 @@ def draw(
     c = cam[corner[2]]
     N = wp.cross(b - a, c - a)
     det = wp.dot(N, a)
-    if det == 0.0:
+    if det == 0.0 or at_eye(a, b, c):
         return
     s = wp.sign(det)
     na = s * side(corner[1], corner[2], b, c)
@@ -195,7 +201,7 @@ def shoot(
     det = wp.dot(N, a)
     s = wp.sign(det)
     q = wp.dot(N, d)
-    if q * s <= 0.0 or det == 0.0:
+    if q * s <= 0.0 or det == 0.0 or at_eye(a, b, c):
         return
     if not sure:
         na = side(corner[1], corner[2], b, c)

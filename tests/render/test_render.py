@@ -155,6 +155,18 @@ def test_the_nearest_surface_wins(backend):
     assert frame.distance[H // 2, H] == pytest.approx(2.0, rel=1e-2)
 
 
+@pytest.mark.parametrize("corner", [0, 1, 2])
+def test_a_triangle_with_a_corner_in_the_camera_shows_nothing(backend, corner):
+    wall = quad(2.0, 50.0, [200, 100, 50], False)
+    beside = torch.tensor([[-3.0, -6.5, -5.5], [-8.3, -12.3, 1.3]])  # rounding gives this one a volume
+    points = torch.cat((torch.zeros(1, 3), beside)).roll(corner, 0)
+    colors = torch.zeros(3, 3, dtype=torch.uint8)
+    through = points, colors, torch.tensor([[4, 5, 6]]), torch.zeros(1, dtype=torch.bool)
+    frame = render(from_quads(wall, through), torch.eye(4), H, backend=backend)
+    assert torch.equal(frame.rgb, render(from_quads(wall), torch.eye(4), H, backend=backend).rgb)
+    assert frame.distance[frame.coverage].min() > 1.9
+
+
 def test_large_triangles_cover_exactly_what_they_span(backend):
     """Sides far longer than a pixel, around a pole: against the tetrahedron's analytic cover, everything."""
     points = torch.tensor([[0.0, -1, 0.2], [1.0, 0.4, 0.0], [-0.6, 0.5, 0.8], [-0.5, 0.4, -1.0]])
