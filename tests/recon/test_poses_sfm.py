@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from pantheon_core.errors import BackendUnavailableError, InputError
-from pantheon_core.geometry import rotate_erp, rotation_from_yaw_pitch_roll, se3_from, se3_inverse
+from pantheon_core.geometry import (
+    rotate_erp,
+    rotation_from_yaw_pitch_roll,
+    sample_erp,
+    se3_from,
+    se3_inverse,
+    transform_points,
+)
 from pantheon_core.recon.poses import (
     PanoramaPoses,
     find_poses,
@@ -17,8 +24,11 @@ from pantheon_core.recon.poses import (
     poses_from_matrices,
     poses_from_pictures,
 )
+from pantheon_core.recon.poses._epipolar import epipolar_inliers, spread
 from pantheon_core.recon.poses._features import find_features
-from pantheon_core.recon.poses._pairs import epipolar_inliers, rotation_between, spread
+from pantheon_core.recon.poses._pairs import PanoramaPair, find_pair, rotation_between
+from pantheon_core.recon.poses._upright import upright_motion
+from pantheon_core.recon.poses._words import why_not_registered
 from pantheon_core.synthetic import TracedFrame, generate_scene, trace
 
 needs_pycolmap = pytest.mark.skipif(
@@ -205,3 +215,56 @@ def test_a_turn_and_a_motion_explain_directions() -> None:
     torch.testing.assert_close(rotation, R)
     assert agree[50:].all()
     assert agree[:50].float().mean() < 0.1
+
+
+def _looks(points: Tensor, place: Tensor) -> Tensor:
+    return torch.nn.functional.normalize((points - place[:3, 3]) @ place[:3, :3], dim=1)
+
+
+@pytest.mark.parametrize("lean", [0.0, 0.03])
+def test_levelled_cameras_are_found_where_few_matches_are_right(lean: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    points = torch.randn(250, 3, generator=generator, dtype=torch.float64) * torch.tensor([5.0, 1.5, 5.0])
+    place = se3_from(
+        rotation_from_yaw_pitch_roll(*torch.tensor([2.3, lean, -lean], dtype=torch.float64)),
+        torch.tensor([0.9, 0.1, -1.6], dtype=torch.float64),
+    )
+    first, second = _looks(points, torch.eye(4, dtype=torch.float64)), _looks(points, place)
+    right = 35
+    second[right:] = second[right:][torch.randperm(len(points) - right, generator=generator)]
+    motion = upright_motion(first, second, 0.004)
+    assert motion is not None
+    assert math.degrees(math.acos(min(1.0, (float((motion[0].T @ place[:3, :3]).trace()) - 1) / 2))) < 0.5
+    towards = torch.nn.functional.normalize(place[:3, 3], dim=0)
+    assert float(motion[1] @ towards) > math.cos(math.radians(1.5))
+    chance = second[torch.randperm(len(second), generator=generator)]
+    nothing = upright_motion(first, chance, 0.004)
+    assert nothing is None or int(epipolar_inliers(first, chance, *nothing, 0.008)[0].sum()) < 20
+
+
+@needs_pycolmap
+def test_a_motion_helps_to_find_further_matches(room: list[TracedFrame]) -> None:
+    features = [find_features(frame.rgb) for frame in room[:2]]
+    pair = find_pair(*features, height=HEIGHT, tolerance=0.85 * math.pi / HEIGHT)
+    assert len(pair.further) >= 20
+    assert not torch.isin(pair.further[:, 0], pair.matches[pair.inliers][:, 0]).any()
+    rays = [one.rays[pair.further[:, side]] for side, one in enumerate(features)]
+    distance = sample_erp(room[0].distance[None], rays[0].float()[:, None], mode="nearest")[0, :, 0]
+    relative = se3_inverse(PLACES[1]) @ PLACES[0]
+    seen = torch.nn.functional.normalize(transform_points(relative, rays[0] * distance[:, None]), dim=1)
+    off = (seen * rays[1]).sum(1).clamp(-1, 1).arccos()
+    assert float((off < math.radians(1.5)).float().mean()) > 0.7
+    assert len(pair.material) == int(pair.inliers.sum()) + len(pair.further)
+
+
+def test_two_that_belong_together_without_a_place_say_what_they_share() -> None:
+    matches = torch.arange(60).reshape(30, 2)
+    linked = PanoramaPair(matches=matches, inliers=torch.ones(30, dtype=torch.bool))
+    nothing = PanoramaPair(matches=matches[:9], inliers=torch.zeros(9, dtype=torch.bool))
+    placed = torch.zeros(2, dtype=torch.bool)
+    told = why_not_registered(0, {(0, 1): linked}, placed, ["hall", "stairs"])
+    assert "hall has no place: it shares 30 features with stairs" in told
+    pairs = {(0, 1): linked, (2, 3): linked} | {(i, j): nothing for i in (0, 1) for j in (2, 3)}
+    placed = torch.tensor([False, False, True, True])
+    told = why_not_registered(0, pairs, placed, ["hall", "stairs", "attic", "roof"])
+    assert "hall has no place: it belongs with stairs, but nothing links these with the rest" in told

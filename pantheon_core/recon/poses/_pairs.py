@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from ...geometry import nearest_rotation, rays_to_erp_pixels
+from ._epipolar import epipolar_inliers, spread
 from ._features import SphereFeatures, load_pycolmap
+from ._upright import upright_motion
 
-__all__ = [
-    "PanoramaPair",
-    "epipolar_inliers",
-    "find_pair",
-    "match_features",
-    "rotation_between",
-    "spread",
-]
+__all__ = ["PanoramaPair", "find_pair", "match_features", "rotation_between"]
 
 _RATIO = 0.8
 _FARTHEST = 0.7
+_RATIO_ALONG = 0.7
+_FARTHEST_ALONG = 0.4
 _CHUNK = 2048
-_CELL = math.radians(15)
-_MIN_PARALLAX = math.radians(1.5)
 MIN_INLIERS = 20
 """Fewer matches that one motion explains are chance; none of 28 unrelated pairs reached 15."""
 _SAME_PLACE = 0.9
@@ -43,6 +38,8 @@ class PanoramaPair:
             cameras at the same place.
         same_place: a turn alone explains the matches.
         spread: how much of the sphere supports `direction`, see `spread`.
+        further: (G, 2) int64, features that are alike among those which the motion lets be the same. They fit
+            by choice, so they say nothing for or against the motion, but points can be built on them.
     """
 
     matches: Tensor
@@ -51,10 +48,52 @@ class PanoramaPair:
     direction: Tensor | None = None
     same_place: bool = False
     spread: int = 0
+    further: Tensor = field(default_factory=lambda: torch.zeros(0, 2, dtype=torch.int64))
+
+    @property
+    def material(self) -> Tensor:
+        """(K, 2) all matches that fit the motion."""
+        return torch.cat((self.matches[self.inliers], self.further))
 
 
 def match_features(first: SphereFeatures, second: SphereFeatures) -> Tensor:
     """(M, 2) int64 indices of mutual nearest neighbours that no other feature comes close to."""
+    return _nearest(first, second, farthest=_FARTHEST, ratio=_RATIO)
+
+
+def _further_matches(
+    first: SphereFeatures, second: SphereFeatures, motion: _Motion, matches: Tensor, tolerance: float
+) -> Tensor:
+    """(G, 2) matches that a motion helps to find: a feature competes only with others in its plane.
+
+    Far apart, the same thing looks different from two places, and among all features of a panorama another
+    one comes close. Few of them lie in the plane of the ray and both cameras.
+    """
+    normal = torch.linalg.cross(motion.direction.expand_as(first.rays), first.rays)
+    normal = torch.nn.functional.normalize(normal, dim=1).float()
+    turned = (second.rays @ motion.rotation.T).float()
+    found = _nearest(
+        first, second, farthest=_FARTHEST_ALONG, ratio=_RATIO_ALONG, planes=(normal, turned, tolerance)
+    )
+    a, b = first.rays[found[:, 0]], second.rays[found[:, 1]]
+    fits, _ = epipolar_inliers(a, b, motion.rotation, motion.direction, tolerance)
+    known = matches[motion.inliers]
+    new = ~torch.isin(found[:, 0], known[:, 0]) & ~torch.isin(found[:, 1], known[:, 1])
+    return found[fits & new]
+
+
+def _nearest(
+    first: SphereFeatures,
+    second: SphereFeatures,
+    *,
+    farthest: float,
+    ratio: float,
+    planes: tuple[Tensor, Tensor, float] | None = None,
+) -> Tensor:
+    """Mutual nearest neighbours within the angle `farthest`, the second nearest further by 1 / `ratio`.
+
+    With `planes` (normals (A, 3), rays (B, 3), radians) only features near each other's plane compete.
+    """
     a, b = torch.from_numpy(first.descriptors), torch.from_numpy(second.descriptors)
     if len(a) < 2 or len(b) < 2:
         return torch.zeros(0, 2, dtype=torch.int64)
@@ -63,6 +102,9 @@ def match_features(first: SphereFeatures, second: SphereFeatures) -> Tensor:
     back_index = torch.zeros(len(b), dtype=torch.int64)
     for start in range(0, len(a), _CHUNK):
         likeness = a[start : start + _CHUNK] @ b.T
+        if planes is not None:
+            normal, turned, tolerance = planes
+            likeness.masked_fill_((normal[start : start + _CHUNK] @ turned.T).abs() > tolerance, -1.0)
         top, index = likeness.topk(2, dim=1)
         nearest.append(index[:, 0])
         angles.append(top.clamp(-1, 1).arccos())
@@ -72,7 +114,7 @@ def match_features(first: SphereFeatures, second: SphereFeatures) -> Tensor:
         back_index = torch.where(better, row + start, back_index)
     towards, angle = torch.cat(nearest), torch.cat(angles)
     rows = torch.arange(len(a))
-    clear = (angle[:, 0] < _FARTHEST) & (angle[:, 0] < _RATIO * angle[:, 1])
+    clear = (angle[:, 0] < farthest) & (angle[:, 0] < ratio * angle[:, 1])
     kept = rows[clear & (back_index[towards] == rows)]
     return torch.stack((kept, towards[kept]), dim=1)
 
@@ -112,59 +154,6 @@ def _wahba(first: Tensor, second: Tensor) -> Tensor:
     return nearest_rotation(first.transpose(-1, -2) @ second)
 
 
-def epipolar_inliers(
-    first: Tensor, second: Tensor, rotation: Tensor, direction: Tensor, tolerance: float
-) -> tuple[Tensor, Tensor]:
-    """Which pairs of directions a motion explains.
-
-    A point lies in the plane of both cameras and, seen from the second camera, is turned away from the
-    direction of travel by its parallax; a parallax of the wrong sign is a point behind the cameras.
-
-    Args:
-        first: (M, 3) unit directions in the first camera.
-        second: (M, 3) in the second.
-        rotation: (3, 3) R_first_second.
-        direction: (3,) unit, from the first camera to the second, in the first one's frame.
-        tolerance: radians.
-
-    Returns:
-        (M,) bool explained, and (M,) parallax in radians.
-    """
-    turned = second @ rotation.T
-    normal = torch.linalg.cross(direction.expand_as(first), first)
-    length = normal.norm(dim=1).clamp(min=1e-9)
-    off = ((normal * turned).sum(1) / length).clamp(-1, 1).asin().abs()
-    # Angles from the direction of travel: the second camera is nearer to what lies ahead.
-    near = torch.atan2(
-        (normal * torch.linalg.cross(direction.expand_as(turned), turned)).sum(1) / length, turned @ direction
-    )
-    far = torch.atan2(length, first @ direction)
-    parallax = near - far
-    return (off < tolerance) & (parallax > -tolerance), parallax
-
-
-def spread(first: Tensor, second: Tensor, rotation: Tensor, direction: Tensor, tolerance: float) -> int:
-    """How much of the sphere supports a motion: cells of 15° with a match of clear parallax in them.
-
-    Counted in cells, not in matches, a repeating wall weighs no more than the part of the view it fills.
-
-    Returns:
-        the smaller of the numbers in the two panoramas.
-    """
-    explained, parallax = epipolar_inliers(first, second, rotation, direction, tolerance)
-    clear = explained & (parallax > _MIN_PARALLAX)
-    return min(_cells(first[clear]), _cells(second[clear]))
-
-
-def _cells(rays: Tensor) -> int:
-    rows = round(math.pi / _CELL)
-    latitude = torch.atan2(-rays[:, 1], torch.hypot(rays[:, 0], rays[:, 2]))
-    row = ((latitude / math.pi + 0.5) * rows).long().clamp(0, rows - 1)
-    columns = (2 * rows * torch.cos(((row + 0.5) / rows - 0.5) * math.pi)).ceil()
-    column = ((torch.atan2(rays[:, 0], rays[:, 2]) / (2 * math.pi) + 0.5) * columns).long()
-    return len(torch.unique(row * 4 * rows + column))
-
-
 def find_pair(
     first: SphereFeatures, second: SphereFeatures, *, height: int, tolerance: float, seed: int = 0
 ) -> PanoramaPair:
@@ -189,13 +178,14 @@ def find_pair(
         return PanoramaPair(matches=matches, inliers=turned_only, R_first_second=rotation, same_place=True)
     if not motions:
         return PanoramaPair(matches=matches, inliers=nothing)
-    best = max(motions, key=lambda motion: motion.spread)
+    best = max(motions, key=lambda motion: (motion.spread, int(motion.inliers.sum())))
     return PanoramaPair(
         matches=matches,
         inliers=best.inliers,
         R_first_second=best.rotation,
         direction=best.direction,
         spread=best.spread,
+        further=_further_matches(first, second, best, matches, tolerance),
     )
 
 
@@ -208,7 +198,24 @@ class _Motion:
 
 
 def _motions(first: Tensor, second: Tensor, *, height: int, tolerance: float, seed: int) -> list[_Motion]:
-    """Motions that many matches agree on: the best, then the best of what it leaves unexplained.
+    """Motions that many matches agree on, of any kind and of cameras that stand upright."""
+    found = _free_motions(first, second, height=height, tolerance=tolerance, seed=seed)
+    upright = upright_motion(first, second, tolerance, seed=seed)
+    if upright is not None:
+        found.append(_motion(first, second, *upright, tolerance))
+    return [one for one in found if int(one.inliers.sum()) >= MIN_INLIERS]
+
+
+def _motion(first: Tensor, second: Tensor, rotation: Tensor, direction: Tensor, tolerance: float) -> _Motion:
+    inliers, _ = epipolar_inliers(first, second, rotation, direction, 2 * tolerance)
+    cells = spread(first, second, rotation, direction, tolerance)
+    return _Motion(rotation=rotation, direction=direction, inliers=inliers, spread=cells)
+
+
+def _free_motions(
+    first: Tensor, second: Tensor, *, height: int, tolerance: float, seed: int
+) -> list[_Motion]:
+    """Motions of any kind: the best, then the best of what it leaves unexplained.
 
     A repeating wall or floor, shifted by one tile, may have more matches than the truth, which is then found
     in the second or third round.
@@ -234,13 +241,10 @@ def _motions(first: Tensor, second: Tensor, *, height: int, tolerance: float, se
         motion = torch.from_numpy(found.cam2_from_cam1.matrix().copy())
         rotation = motion[:, :3].T
         direction = torch.nn.functional.normalize(-(rotation @ motion[:, 3]), dim=0)
-        inliers, _ = epipolar_inliers(first, second, rotation, direction, 2 * tolerance)
-        if int(inliers.sum()) >= MIN_INLIERS:
-            cells = spread(first, second, rotation, direction, tolerance)
-            out.append(_Motion(rotation=rotation, direction=direction, inliers=inliers, spread=cells))
+        out.append(_motion(first, second, rotation, direction, tolerance))
         keep = torch.ones(len(left), dtype=torch.bool)
         keep[torch.from_numpy(found.inlier_matches[:, 0].astype("int64"))] = False
-        left = left[keep & ~inliers[left]]
+        left = left[keep & ~out[-1].inliers[left]]
     return out
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from ...check import check_shape
 from ...errors import InputError, Progress
 from ...geometry import se3_inverse, transform_points
-from ._pairs import PanoramaPair, epipolar_inliers
+from ._epipolar import epipolar_inliers
+from ._pairs import PanoramaPair
 from ._search import Search, says_otherwise, search_pairs
 from ._sfm import colours_of
 from ._types import PanoramaPoses

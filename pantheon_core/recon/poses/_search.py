@@ -13,9 +13,10 @@ from torch import Tensor
 from ...check import check_erp, check_finite, check_shape
 from ...errors import InputError, Progress
 from ...geometry import resize_erp, se3_inverse
+from ._epipolar import epipolar_inliers, spread
 from ._features import SphereFeatures, find_features, load_pycolmap
 from ._mapping import SparseScene, map_scene
-from ._pairs import MIN_INLIERS, PanoramaPair, epipolar_inliers, find_pair, spread
+from ._pairs import MIN_INLIERS, PanoramaPair, find_pair
 
 __all__ = ["Search", "consistent_scene", "contradictions", "says_otherwise", "search_pairs"]
 
@@ -106,7 +107,7 @@ def _features_of(rgb: Tensor, valid: Tensor | None) -> SphereFeatures:
 def consistent_scene(search: Search) -> SparseScene:
     """The scene that most of the sphere supports, trying others where strong pairs contradict."""
     usable = {key: pair for key, pair in search.pairs.items() if pair.direction is not None}
-    best = _map(search, {key: pair.matches[pair.inliers] for key, pair in usable.items()})
+    best = _map(search, {key: pair.material for key, pair in usable.items()})
     best_score = _score(search, best)
     forced: tuple[tuple[int, int], ...] = ()
     tried: set[frozenset[tuple[int, int]]] = set()
@@ -121,7 +122,7 @@ def consistent_scene(search: Search) -> SparseScene:
         trial = (*forced, max(lost, key=lambda key: lost[key]))
         tried.add(frozenset(trial))
         tree = _spanning_tree(usable, trial, len(search.features))
-        rough = _map(search, {key: usable[key].matches[usable[key].inliers] for key in tree})
+        rough = _map(search, {key: usable[key].material for key in tree})
         scene = _map(search, _explained(search, rough))
         score = _score(search, scene)
         if score > best_score:
@@ -219,9 +220,13 @@ def _explained(search: Search, scene: SparseScene) -> dict[tuple[int, int], Tens
         motion = _relative(scene, *key)
         if motion is None:
             if pair.direction is not None:
-                out[key] = pair.matches[pair.inliers]
+                out[key] = pair.material
             continue
         explained, _ = epipolar_inliers(*search.rays(key), *motion, search.tolerance)
         if int(explained.sum()) >= MIN_INLIERS:
-            out[key] = pair.matches[explained]
+            first, second = search.features[key[0]].rays, search.features[key[1]].rays
+            further, _ = epipolar_inliers(
+                first[pair.further[:, 0]], second[pair.further[:, 1]], *motion, search.tolerance
+            )
+            out[key] = torch.cat((pair.matches[explained], pair.further[further]))
     return out

@@ -56,13 +56,14 @@ def why_not_registered(
             f"{looks} features look alike, fewer than {MIN_INLIERS} fit together). It may be of another "
             "scene, too far away, or in other light; take one in between"
         )
-    if not any(bool(registered[other]) for other in linked):
+    placed = [other for other in linked if registered[other]]
+    if bool(registered.any()) and not placed:
         others = listed([names[other] for other in linked])
         return (
             f"{name} has no place: it belongs with {others}, but nothing links these with the rest. They may "
             "be of another scene; place them apart, or take a panorama in between"
         )
-    best = max((other for other in linked if registered[other]), key=lambda other: shared[other])
+    best = max(placed or linked, key=lambda other: shared[other])
     return (
         f"{name} has no place: it shares {shared[best]} features with {names[best]}, too few or too far away "
         "to measure from. Take a panorama nearer to it"
