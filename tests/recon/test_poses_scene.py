@@ -182,7 +182,7 @@ def test_a_scene_of_several_panoramas(room: list[TracedFrame]) -> None:
 def test_a_scene_estimates_what_it_is_not_given(room: list[TracedFrame]) -> None:
     cache, report = reconstruct_scene([frame.rgb for frame in room[:2]], "tiny", _first_two(room))
     assert len(cache.T_world_anchor) == 2
-    assert all(one.kind in ("ratio", "affine") for one in report.alignments)
+    assert all(one.kind in ("kept", "ratio", "affine") for one in report.alignments)
     assert max(one.error for one in report.alignments) < math.log(1.5)
 
 
@@ -214,3 +214,17 @@ def test_wrong_numbers_of_things(room: list[TracedFrame]) -> None:
         compare_panoramas(estimates, PLACES, tolerance=0)
     with pytest.raises(InputError, match="factor"):
         scale_poses(poses, math.nan, metric=True)
+
+
+def test_distances_that_no_factor_improves_are_kept() -> None:
+    # Six in ten points are right, the others say anything from there to five times as far: a factor in the
+    # middle of them all would be wrong for most.
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.rand(100, generator=generator, dtype=torch.float64) * 4 + 1
+    sparse = dense * (0.05 * torch.randn(100, generator=generator, dtype=torch.float64)).exp()
+    astray = torch.arange(100) * 7 % 100 >= 60
+    sparse[astray] *= torch.linspace(1.5, 5, 40, dtype=torch.float64)
+    kept = fit_alignment(dense, sparse)
+    assert (kept.kind, kept.gain, kept.shift) == ("kept", 1.0, 0.0)
+    assert kept.error == kept.error_before < kept.error_ratio
+    assert fit_alignment(dense * 1.5, sparse).kind == "ratio"

@@ -25,7 +25,8 @@ from pantheon_core.recon.poses import (
     poses_from_pictures,
 )
 from pantheon_core.recon.poses._epipolar import epipolar_inliers, spread
-from pantheon_core.recon.poses._features import find_features
+from pantheon_core.recon.poses._features import SphereFeatures, find_features
+from pantheon_core.recon.poses._linking import weakly_linked
 from pantheon_core.recon.poses._pairs import PanoramaPair, find_pair, rotation_between
 from pantheon_core.recon.poses._upright import upright_motion
 from pantheon_core.recon.poses._words import why_not_registered
@@ -268,3 +269,40 @@ def test_two_that_belong_together_without_a_place_say_what_they_share() -> None:
     placed = torch.tensor([False, False, True, True])
     told = why_not_registered(0, pairs, placed, ["hall", "stairs", "attic", "roof"])
     assert "hall has no place: it belongs with stairs, but nothing links these with the rest" in told
+
+
+def test_shared_points_tell_how_long_a_step_is() -> None:
+    generator = torch.Generator().manual_seed(5)
+    points = torch.randn(40, 3, generator=generator, dtype=torch.float64) * 4
+    turn = rotation_from_yaw_pitch_roll(torch.tensor(0.7, dtype=torch.float64))
+    towards = torch.nn.functional.normalize(torch.tensor([0.4, 0.0, 1.0], dtype=torch.float64), dim=0)
+    base = se3_from(turn, torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64))
+    place = base @ se3_from(turn.T, 1.7 * towards)
+    features = [
+        SphereFeatures(rays=_looks(points, one), descriptors=torch.zeros(40, 128).numpy())
+        for one in (base, place)
+    ]
+    features[1].rays[15:] = features[1].rays[15:].flip(0)
+    matches = torch.arange(20)[:, None].expand(-1, 2)
+    pair = PanoramaPair(
+        matches=matches,
+        inliers=torch.ones(20, dtype=torch.bool),
+        R_first_second=turn.T,
+        direction=towards,
+    )
+    tracks = {0: dict(enumerate(points))}
+    found = weakly_linked({0: base}, tracks, features, {(0, 1): pair}, 0.002)
+    assert found is not None
+    assert found[0] == 1
+    torch.testing.assert_close(found[1], place, atol=1e-9, rtol=0)
+    few = {0: {index: points[index] for index in range(12, 20)}}
+    assert weakly_linked({0: base}, few, features, {(0, 1): pair}, 0.002) is None
+    back = PanoramaPair(
+        matches=matches,
+        inliers=torch.ones(20, dtype=torch.bool),
+        R_first_second=turn,
+        direction=-(turn @ towards),
+    )
+    found = weakly_linked({1: base}, {1: tracks[0]}, features[::-1], {(0, 1): back}, 0.002)
+    assert found is not None
+    torch.testing.assert_close(found[1], place, atol=1e-9, rtol=0)

@@ -37,9 +37,10 @@ class Alignment:
 
     Attributes:
         panorama: its index.
-        kind: "ratio" for a common factor alone, "affine" for gain and shift of the inverse distance,
-            "borrowed" for the median gain of the others where too few points are shared, "none" where nobody
-            shares any and the distances stay as they were.
+        kind: "ratio" for a common factor alone, "affine" for gain and shift of the inverse distance, "kept"
+            where either fits worse than the distances as they were, "borrowed" for the median gain of the
+            others where too few points are shared, "none" where nobody shares any and the distances stay as
+            they were.
         gain: dimensionless; the distances are divided by it.
         shift: in one over the unit of the points; 0 for a ratio.
         points: how many shared points it was fitted to.
@@ -49,7 +50,7 @@ class Alignment:
     """
 
     panorama: int
-    kind: Literal["none", "borrowed", "ratio", "affine"] = "none"
+    kind: Literal["none", "borrowed", "kept", "ratio", "affine"] = "none"
     gain: float = 1.0
     shift: float = 0.0
     points: int = 0
@@ -82,7 +83,8 @@ def fit_alignment(dense: Tensor, sparse: Tensor, *, panorama: int = 0) -> Alignm
     """Fit distances to points: the median ratio, and gain and shift of the inverse where that is better.
 
     Which is better is measured on points that the fit did not see (five folds, median of |log|); the second
-    needs 60 points and a tenth less error.
+    needs 60 points and a tenth less error. Where neither is better than the distances as they were, they are
+    kept: points that contradict one another teach nothing.
 
     Args:
         dense: (K,) distances to correct.
@@ -101,29 +103,20 @@ def fit_alignment(dense: Tensor, sparse: Tensor, *, panorama: int = 0) -> Alignm
         gain, shift = _affine(dense[seen], sparse[seen])
         held_affine.append(_log_errors(_inverse_affine(dense[held], gain, shift), sparse[held]))
     by_ratio, by_affine = (float(torch.cat(held).median()) for held in (held_ratio, held_affine))
-    ratio = _ratio(dense, sparse)
-    if count >= _MIN_AFFINE_POINTS and by_affine < _GAIN * by_ratio:
-        gain, shift = _affine(dense, sparse)
-        if _harmless(dense, gain, shift):
-            return Alignment(
-                panorama=panorama,
-                kind="affine",
-                gain=gain,
-                shift=shift,
-                points=count,
-                error_before=before,
-                error=by_affine,
-                error_ratio=by_ratio,
-            )
-    return Alignment(
+    found = Alignment(
         panorama=panorama,
         kind="ratio",
-        gain=ratio,
+        gain=_ratio(dense, sparse),
         points=count,
         error_before=before,
         error=by_ratio,
         error_ratio=by_ratio,
     )
+    if count >= _MIN_AFFINE_POINTS and by_affine < _GAIN * by_ratio:
+        gain, shift = _affine(dense, sparse)
+        if _harmless(dense, gain, shift):
+            found = replace(found, kind="affine", gain=gain, shift=shift, error=by_affine)
+    return replace(found, kind="kept", gain=1.0, shift=0.0, error=before) if before < found.error else found
 
 
 def apply_alignment(estimate: DistanceEstimate, alignment: Alignment, *, metric: bool) -> DistanceEstimate:
@@ -177,7 +170,7 @@ def align_estimates(
     for alignment in alignments:
         estimate = known[alignment.panorama]
         # Without shared points a distance is in metres only if it was, and the scene is.
-        metric = poses.metric and (alignment.kind in ("ratio", "affine") or estimate.metric)
+        metric = poses.metric and (alignment.kind in ("kept", "ratio", "affine") or estimate.metric)
         out[alignment.panorama] = apply_alignment(estimate, alignment, metric=metric)
     out, poses = _one_kind(out, poses, warnings)
     return out, poses, tuple(alignments), tuple(warnings)

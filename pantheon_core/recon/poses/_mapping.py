@@ -12,8 +12,10 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from ...geometry import se3_inverse
 from ._features import SphereFeatures, load_pycolmap, quiet
-from ._pairs import sphere_camera, to_pixels
+from ._linking import weakly_linked
+from ._pairs import PanoramaPair, sphere_camera, to_pixels
 
 __all__ = ["SparseScene", "map_scene"]
 
@@ -44,8 +46,10 @@ class SparseScene:
 def map_scene(
     features: Sequence[SphereFeatures],
     matches: Mapping[tuple[int, int], Tensor],
+    pairs: Mapping[tuple[int, int], PanoramaPair],
     *,
     height: int,
+    tolerance: float,
     seed: int = 0,
 ) -> SparseScene:
     """Register as many panoramas as hang together.
@@ -55,7 +59,9 @@ def map_scene(
     Args:
         features: of each of P panoramas.
         matches: (i, j) -> (M, 2) int64 features that are the same, checked by a motion; i < j.
+        pairs: the motions of these pairs, for panoramas that share too few points with the rest.
         height: of the equirectangular picture whose pixels are the unit of the thresholds.
+        tolerance: radians by which a feature may be off.
         seed: of the random samples.
     """
     pycolmap = load_pycolmap()
@@ -66,6 +72,9 @@ def map_scene(
         # The most panoramas, then the most points; models come in the order in which they were found.
         best = max(models.values(), key=lambda one: (one.num_reg_frames(), one.num_points3D()), default=None)
         if best is not None:
+            linked = _linked(best, features, {key: pairs[key] for key in matches}, tolerance)
+            if linked is not None:
+                best = _triangulated(pycolmap, database, linked, _options(pycolmap, seed))
             _refine(pycolmap, best)
         return _read(best, features)
 
@@ -127,6 +136,49 @@ def _write_database(
         database.close()
 
 
+def _linked(
+    model,
+    features: Sequence[SphereFeatures],
+    pairs: Mapping[tuple[int, int], PanoramaPair],
+    tolerance: float,
+) -> dict[int, Tensor] | None:
+    """Poses with those of panoramas that hang on the model by single pairs, or None where nothing does."""
+    index_of = {image.image_id: int(image.name) for image in model.images.values() if image.has_pose}
+    poses = {index: _pose(model.image(number)) for number, index in index_of.items()}
+    tracks: dict[int, dict[int, Tensor]] = {index: {} for index in poses}
+    for point in model.points3D.values():
+        for element in point.track.elements:
+            tracks[index_of[element.image_id]][element.point2D_idx] = torch.from_numpy(point.xyz.copy())
+    before = len(poses)
+    while found := weakly_linked(poses, tracks, features, pairs, tolerance):
+        poses[found[0]], tracks[found[0]] = found[1], {}
+    return poses if len(poses) > before else None
+
+
+def _triangulated(pycolmap: ModuleType, path: Path, poses: Mapping[int, Tensor], options):
+    """A model of the database with these poses, and the points that follow from them."""
+    database = pycolmap.Database.open(str(path))
+    try:
+        cache = pycolmap.DatabaseCache.create(database, pycolmap.DatabaseCacheOptions())
+    finally:
+        database.close()
+    model = pycolmap.Reconstruction()
+    model.load(cache)
+    for image in list(model.images.values()):
+        if int(image.name) in poses:
+            frame = model.frame(image.frame_id)
+            frame.rig_from_world = pycolmap.Rigid3d(se3_inverse(poses[int(image.name)])[:3].numpy())
+            model.register_frame(frame.frame_id)
+    return pycolmap.triangulate_points(model, path, path.parent, path.parent, options=options)
+
+
+def _pose(image) -> Tensor:
+    """(4, 4) float64, T_world_cam."""
+    motion = torch.eye(4, dtype=torch.float64)
+    motion[:3] = torch.from_numpy(image.cam_from_world().matrix().copy())
+    return se3_inverse(motion)
+
+
 def _refine(pycolmap: ModuleType, model) -> None:
     """Adjust all once more with a loss that lets stitching faults and wrong matches go."""
     options = pycolmap.BundleAdjustmentOptions(
@@ -158,9 +210,7 @@ def _read(model, features: Sequence[SphereFeatures]) -> SparseScene:
             continue
         index = int(image.name)
         panorama_of[image.image_id] = index
-        motion = torch.from_numpy(image.cam_from_world().matrix().copy())
-        poses[index, :3, :3] = motion[:, :3].T
-        poses[index, :3, 3] = -(motion[:, :3].T @ motion[:, 3])
+        poses[index] = _pose(image)
         registered[index] = True
     points, panoramas, rows, angles = [], [], [], []
     for _, point in sorted(model.points3D.items()) if model is not None else ():

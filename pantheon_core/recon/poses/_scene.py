@@ -59,6 +59,8 @@ class SceneReport:
                 )
             else:
                 told = f"times {1 / one.gain:.3f} as the others" if one.kind == "borrowed" else "as they were"
+                if one.kind == "kept":
+                    told += f": off by {100 * math.expm1(one.error):.1f} %, and no factor fits better"
                 out.append(f"{self.names[one.panorama]}: {one.points} shared points, distances {told}")
         told = [one.disagreement for one in self.agreements if not math.isnan(one.disagreement)]
         if told:

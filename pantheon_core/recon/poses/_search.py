@@ -136,10 +136,21 @@ def _map(search: Search, matches: Mapping[tuple[int, int], Tensor]) -> SparseSce
     scenes = []
     for group in groups:
         own = {key: found for key, found in matches.items() if key[0] in group}
-        scenes.append(map_scene(search.features, own, height=search.height, seed=search.seed))
+        scenes.append(_mapped(search, own))
     if not scenes:
-        return map_scene(search.features, {}, height=search.height, seed=search.seed)
+        return _mapped(search, {})
     return max(scenes, key=lambda scene: int(scene.registered.sum()))
+
+
+def _mapped(search: Search, matches: Mapping[tuple[int, int], Tensor]) -> SparseScene:
+    return map_scene(
+        search.features,
+        matches,
+        search.pairs,
+        height=search.height,
+        tolerance=search.tolerance,
+        seed=search.seed,
+    )
 
 
 def _groups(keys: Iterable[tuple[int, int]], count: int) -> list[set[int]]:
