@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from ..cache import PointCache
-from ..geometry import rays_to_erp_pixels
+from ._grid import NOWHERE, PixelGrid
 
 __all__ = ["color_bends"]
 
-_ON_GRID = 0.05  # pixels: a vertex nearer to a pixel's centre of its anchor's panorama came from there
 _BLOCK = 1 << 16  # triangles at a time: few enough for a processor's cache
-_NOWHERE = -9.0  # y of a point that came from no pixel
 _AHEAD = ((1, 0), (-1, 1), (0, 1), (1, 1))  # dx, dy of a pixel's neighbours, by 3 dy + dx - 1
 
 
-def color_bends(cache: PointCache, points: Tensor, triangles: Tensor, inner: Tensor) -> Tensor:
+def color_bends(cache: PointCache, triangles: Tensor, inner: Tensor, grids: list[PixelGrid]) -> Tensor:
     """Curvature of the colour along the sides of triangles whose vertices are pixels of a panorama.
 
     Between vertices i and j, one pixel apart, with h and k the next pixels beyond them on the same line, the
@@ -27,55 +23,30 @@ def color_bends(cache: PointCache, points: Tensor, triangles: Tensor, inner: Ten
     exact for colours that are quadratic in the panorama.
 
     Args:
-        cache: colours, anchors and where these stood.
-        points: (N, 3) world points on the device to work on.
-        triangles: (M, 3) int32.
+        cache: colours and anchors.
+        triangles: (M, 3) int32 on the device to work on.
         inner: (N,) bool, vertices that no depth edge touches: other sides get no bend.
+        grids: the panoramas' pixels.
 
     Returns:
         (M, 3 sides, 3 channels) int8 in colour steps of 1/255; side k is opposite corner k.
     """
-    bends = torch.zeros((len(triangles), 3, 3), dtype=torch.int8, device=points.device)
-    if cache.anchor_pixel_angle is None or not len(triangles):
+    bends = torch.zeros((len(triangles), 3, 3), dtype=torch.int8, device=triangles.device)
+    if not len(triangles):
         return bends
-    colors, anchor = cache.colors.to(points.device), cache.anchor.to(points.device)
+    colors, anchor = cache.colors.to(triangles.device), cache.anchor.to(triangles.device)
     of_triangle = anchor.index_select(0, triangles[:, 0])
-    for index, angle in enumerate(cache.anchor_pixel_angle.tolist()):
-        if angle <= 0:
-            continue
-        height = max(2, round(math.pi / angle))
-        x, y, number = _pixels(points, anchor == index, cache.T_world_anchor[index].to(points), height)
+    for grid in grids:
+        x, number = grid.x, grid.number
         links = _links(colors, number)
-        y = torch.where(inner, y, _NOWHERE)
-        for block in (of_triangle == index).nonzero()[:, 0].split(_BLOCK):
+        y = torch.where(inner, grid.y, NOWHERE)
+        for block in (of_triangle == grid.anchor).nonzero()[:, 0].split(_BLOCK):
             corners = triangles.index_select(0, block).T
             place = [(x.index_select(0, corner), y.index_select(0, corner)) for corner in corners]
             for side in range(3):
                 link = _link(place[(side + 1) % 3], place[(side + 2) % 3], number.shape)
                 bends[block, side] = links.index_select(1, link).T
     return bends
-
-
-def _pixels(points: Tensor, mine: Tensor, T_world_cam: Tensor, height: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pixels of a panorama points came from.
-
-    Returns:
-        ((N,) float32 x, (N,) float32 y of each point's pixel, y _NOWHERE where none, (H, W) int64 number of
-        each pixel's point, -1 where none).
-    """
-    of = mine.nonzero()[:, 0]
-    rays = (points.index_select(0, of) - T_world_cam[:3, 3]) @ T_world_cam[:3, :3]
-    xy = rays_to_erp_pixels(rays, height)
-    center = xy.round()
-    on = ((xy - center).abs() < _ON_GRID).all(-1) & (center[:, 1] >= 0) & (center[:, 1] < height)
-    of, center = of[on], center[on]
-    column, row = center[:, 0] % (2 * height), center[:, 1]
-    number = torch.full((height, 2 * height), -1, dtype=torch.int64, device=points.device)
-    number[row.long(), column.long()] = of
-    alone = number[row.long(), column.long()] == of  # two points in one pixel are no grid
-    x, y = points.new_zeros(len(points)), points.new_full((len(points),), _NOWHERE)
-    x[of[alone]], y[of[alone]] = column[alone], row[alone]
-    return x, y, number
 
 
 def _links(colors: Tensor, number: Tensor) -> Tensor:

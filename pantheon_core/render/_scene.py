@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from ..cache import PointCache
 from ..errors import InputError
 from ._bends import color_bends
+from ._grid import pixel_grids
+from ._rims import extend_rims
 
 __all__ = [
     "BLEND_DEPTH",
@@ -35,8 +37,8 @@ CAP_MAX = 0.1  # radians: a point just beside the camera must not cover the view
 CAP_CORE = 0.7  # over a surface a cap shows only so many pixels of its radius: a pixel's own extent
 RIM_SCALE = 0.5  # the same radius at a surface's rim, whose pixels reach half a pixel beyond their centres
 BLEND_DEPTH = 0.05  # caps within this fraction behind the nearest one are blended with it
+EDGE_BIAS = 1 + BLEND_DEPTH  # a triangle hides what is so much farther: it ends on what it must not hide
 SKIN_REACH = 1.1  # an edge triangle hides as far as so many times its near side's distance: things have depth
-EDGE_BIAS = 1.001  # a hiding triangle must be nearer than a surface by 0.1 %: they share vertices
 ON_EDGE = 1e-6  # radians: rays this close to a triangle's side hit it, so that rays through vertices do
 
 FARTHEST = float(torch.tensor(3e38))  # the depth limit where nothing is
@@ -70,7 +72,8 @@ class Part:
             first corners, k = (a, b, c) and k + 1 = (d, c, b); or -1 - k for a triangle alone.
         edge: (M,) uint8, 1 where a triangle only hides.
         bend: (M, 3, 3) int8, how the colour bends along the sides, see `color_bends`.
-        bare: (K,) int32, points drawn as caps: those that no surface shows, and the rims of surfaces.
+        bare: (K,) int32, points drawn as caps: those that no surface shows, and the rims of surfaces, where
+            they lie on no panorama's grid.
         bare_scale: (K,) radius of the cap in pixels of the frame or of the source, the larger.
         bare_radius: (K,) one source pixel's width at the point, in the cache's unit; 0 where unknown.
         center: (3,) where the anchor stood.
@@ -90,7 +93,10 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Scene:
-    """A cache made ready: (N, 3) points, (N, 3) uint8 colours, (N,) int16 anchors, parts, sky or None."""
+    """A cache made ready: (N, 3) points, (N, 3) uint8 colours, (N,) int16 anchors, parts, sky or None.
+
+    The points are the cache's, then those that continue its surfaces to their borders.
+    """
 
     points: Tensor
     colors: Tensor
@@ -119,34 +125,46 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
     if cache.triangles is not None and cache.edge is not None and len(cache.triangles):
         edge = cache.edge.to(device).to(torch.uint8).contiguous()
         triangles = _face_anchor(points, cache.triangles.to(device), centers, anchor)
+    solid = triangles[edge == 0]
     covered = torch.zeros(len(points), dtype=torch.bool, device=device)
-    covered[triangles[edge == 0].long().reshape(-1)] = True
+    covered[solid.long().reshape(-1)] = True
     rim = torch.zeros_like(covered)
     if cache.anchor_pixel_angle is not None:
-        rim = _rim(triangles[edge == 0].long(), covered)
-    bend = color_bends(cache, points, triangles, covered & ~rim)
-    bare = (~covered | rim).nonzero()[:, 0]
-    of = anchor[bare].long()
-    if cache.anchor_pixel_angle is None:
-        radius = points.new_zeros(len(bare))
-    else:
-        radius = cache.anchor_pixel_angle.to(points)[of] * (points[bare] - centers[of]).norm(dim=-1)
-    # Points that a surface left over lie on its grid; those of a cloud may lie anywhere.
-    lone = (
-        torch.where(radius > 0, DENSE_SCALE, CAP_SCALE)
-        if len(triangles)
-        else torch.full_like(radius, CAP_SCALE)
-    )
-    scale = torch.where(rim[bare], RIM_SCALE, lone).float()
+        rim = _rim(solid.long(), covered)
+    grids = pixel_grids(cache, points) if len(triangles) else []
+    bend = color_bends(cache, triangles, covered & ~rim, grids)
+    rims = extend_rims(points, solid, anchor[solid[:, 0].long()], grids)
+    bare = ((~covered | rim) & ~rims.bound).nonzero()[:, 0]
+    radius, scale = _cap_sizes(cache, (points[bare], anchor[bare].long()), rim[bare], len(triangles) > 0)
+    points, anchor = torch.cat((points, rims.points)), torch.cat((anchor, anchor[rims.source]))
+    colors, more = cache.colors.to(device), len(rims.triangles)
+    triangles = torch.cat((triangles, _face_anchor(points, rims.triangles, centers, anchor)))
+    edge, bend = F.pad(edge, (0, more)), F.pad(bend, (0, 0, 0, 0, 0, more))
     sky = cache.sky
     return Scene(
         points=points,
-        colors=cache.colors.to(device).contiguous(),
+        colors=torch.cat((colors, colors[rims.source])),
         anchor=anchor,
         parts=_parts((triangles, edge, bend), (bare.to(torch.int32), scale, radius), anchor, centers),
         sky_rgb=None if sky is None else sky.rgb.to(device).float().contiguous(),
         sky_mask=None if sky is None else sky.mask.to(device).contiguous(),
     )
+
+
+def _cap_sizes(
+    cache: PointCache, bare: tuple[Tensor, Tensor], rim: Tensor, surface: bool
+) -> tuple[Tensor, Tensor]:
+    """`Part.bare_radius` and `bare_scale` of bare points, given by place and anchor, beside a surface."""
+    points, of = bare
+    radius = points.new_zeros(len(of))
+    if cache.anchor_pixel_angle is not None:
+        centers = cache.T_world_anchor[:, :3, 3].to(points)
+        radius = cache.anchor_pixel_angle.to(points)[of] * (points - centers[of]).norm(dim=-1)
+    # Points that a surface left over lie about its grid; those of a cloud may lie anywhere.
+    scale = torch.full_like(radius, CAP_SCALE)
+    if surface:
+        scale = torch.where(radius > 0, DENSE_SCALE, CAP_SCALE)
+    return radius, torch.where(rim, RIM_SCALE, scale).float()
 
 
 def _rim(triangles: Tensor, covered: Tensor) -> Tensor:
