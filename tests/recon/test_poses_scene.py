@@ -21,6 +21,7 @@ from pantheon_core.recon.poses import (
     say_disagreement,
     scale_poses,
 )
+from pantheon_core.recon.poses._align import distances_at_points
 from pantheon_core.synthetic import TracedFrame, generate_scene, trace
 
 HEIGHT = 64
@@ -228,3 +229,35 @@ def test_distances_that_no_factor_improves_are_kept() -> None:
     assert (kept.kind, kept.gain, kept.shift) == ("kept", 1.0, 0.0)
     assert kept.error == kept.error_before < kept.error_ratio
     assert fit_alignment(dense * 1.5, sparse).kind == "ratio"
+
+
+def test_points_that_a_third_panorama_sees_count_alone() -> None:
+    confirmed, doubtful = 40, 50
+    rays = torch.nn.functional.normalize(torch.randn(confirmed + doubtful, 3), dim=1)
+    radius = torch.cat((torch.full((confirmed,), 2.0), torch.full((doubtful,), 0.5)))
+    number = torch.arange(confirmed + doubtful)
+    poses = PanoramaPoses(
+        T_world_cam=torch.eye(4).repeat(3, 1, 1),
+        registered=torch.ones(3, dtype=torch.bool),
+        points=rays * radius[:, None],
+        colors=torch.zeros(len(rays), 3, dtype=torch.uint8),
+        observation_panorama=torch.tensor([0] * len(rays) + [1] * len(rays) + [2] * confirmed),
+        observation_point=torch.cat((number, number, number[:confirmed])),
+        metric=True,
+        method="test",
+    )
+    estimate = DistanceEstimate(
+        distance=torch.full((HEIGHT, 2 * HEIGHT), 2.0),
+        confidence=torch.ones(HEIGHT, 2 * HEIGHT),
+        sky=torch.zeros(HEIGHT, 2 * HEIGHT),
+        valid=torch.ones(HEIGHT, 2 * HEIGHT, dtype=torch.bool),
+        metric=True,
+    )
+    _, sparse = distances_at_points(poses, 0, estimate)
+    torch.testing.assert_close(sparse, torch.full((confirmed,), 2.0, dtype=torch.float64))
+    few = dataclasses.replace(
+        poses,
+        observation_panorama=poses.observation_panorama[:-15],
+        observation_point=poses.observation_point[:-15],
+    )
+    assert len(distances_at_points(few, 0, estimate)[1]) == confirmed + doubtful

@@ -26,6 +26,7 @@ __all__ = [
 
 MIN_RATIO_POINTS = 8
 _MIN_AFFINE_POINTS = 60
+_ENOUGH_CONFIRMED = 30
 _FOLDS = 5
 _GAIN = 0.9
 _MAX_STRETCH = 3.0
@@ -64,11 +65,17 @@ def distances_at_points(
 ) -> tuple[Tensor, Tensor]:
     """The dense and the sparse distance of each point that a panorama saw.
 
+    Where 30 or more of them were seen by a third panorama too, the others are left out: two views of a wall
+    that repeats agree on a point that is not there, a third one seldom does.
+
     Returns:
         (K,) dense distances in the estimate's unit and (K,) sparse ones in the unit of the poses, where the
         estimate has a distance.
     """
     mine = poses.observation_point[poses.observation_panorama == panorama]
+    confirmed = torch.bincount(poses.observation_point, minlength=len(poses.points))[mine] > 2
+    if int(confirmed.sum()) >= _ENOUGH_CONFIRMED:
+        mine = mine[confirmed]
     local = transform_points(se3_inverse(poses.T_world_cam[panorama].double()), poses.points[mine].double())
     sparse = local.norm(dim=-1)
     height, width = estimate.distance.shape
