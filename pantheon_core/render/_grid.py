@@ -37,7 +37,9 @@ class PixelGrid:
 
 
 def pixel_grids(cache: PointCache, points: Tensor) -> list[PixelGrid]:
-    """The grids of all anchors whose panorama's pixels are known.
+    """The grids of all anchors whose panorama's pixels are known and most of whose points lie on them.
+
+    Points that were thinned or moved lie in the middle of a pixel by chance only: those have no neighbours.
 
     Args:
         cache: anchors and their pixels' angles.
@@ -51,8 +53,10 @@ def pixel_grids(cache: PointCache, points: Tensor) -> list[PixelGrid]:
         if angle > 0:
             T_world_cam = cache.T_world_anchor[index].to(points)
             height = max(2, round(math.pi / angle))
-            x, y, number = _pixels(points, anchor == index, T_world_cam, height)
-            grids.append(PixelGrid(anchor=index, T_world_cam=T_world_cam, x=x, y=y, number=number))
+            mine = anchor == index
+            x, y, number = _pixels(points, mine, T_world_cam, height)
+            if 2 * int((number >= 0).sum()) > int(mine.sum()):
+                grids.append(PixelGrid(anchor=index, T_world_cam=T_world_cam, x=x, y=y, number=number))
     return grids
 
 

@@ -23,7 +23,6 @@ __all__ = [
     "EDGE_BIAS",
     "FARTHEST",
     "ON_EDGE",
-    "RIM_SCALE",
     "SKIN_REACH",
     "Part",
     "RenderedFrame",
@@ -35,7 +34,8 @@ CAP_SCALE = 1.3  # radius of a bare point's cap in pixels of the frame or of its
 DENSE_SCALE = 0.75  # the same beside a surface: neighbours on a panorama's grid close up from 0.71 on
 CAP_MAX = 0.1  # radians: a point just beside the camera must not cover the view
 CAP_CORE = 0.7  # over a surface a cap shows only so many pixels of its radius: a pixel's own extent
-RIM_SCALE = 0.5  # the same radius at a surface's rim, whose pixels reach half a pixel beyond their centres
+RIM_SCALE = 0.5  # at a surface's rim the same in pixels of the source, which reach half a pixel on
+RIM_LEAST = 1e-3  # and in pixels of the frame: none to speak of
 BLEND_DEPTH = 0.05  # caps within this fraction behind the nearest one are blended with it
 EDGE_BIAS = 1 + BLEND_DEPTH  # a triangle hides what is so much farther: it ends on what it must not hide
 SKIN_REACH = 1.1  # an edge triangle hides as far as so many times its near side's distance: things have depth
@@ -74,8 +74,9 @@ class Part:
         bend: (M, 3, 3) int8, how the colour bends along the sides, see `color_bends`.
         bare: (K,) int32, points drawn as caps: those that no surface shows, and the rims of surfaces, where
             they lie on no panorama's grid.
-        bare_scale: (K,) radius of the cap in pixels of the frame or of the source, the larger.
-        bare_radius: (K,) one source pixel's width at the point, in the cache's unit; 0 where unknown.
+        bare_scale: (K,) least radius of the cap in pixels of the frame.
+        bare_radius: (K,) the same in the cache's unit, over bare_scale: from a source pixel's width at the
+            point; 0 where unknown.
         center: (3,) where the anchor stood.
         anchor: its number; all triangles are this anchor's, bare points of a cloud may be others'.
     """
@@ -164,7 +165,9 @@ def _cap_sizes(
     scale = torch.full_like(radius, CAP_SCALE)
     if surface:
         scale = torch.where(radius > 0, DENSE_SCALE, CAP_SCALE)
-    return radius, torch.where(rim, RIM_SCALE, scale).float()
+    # Rims go by the source: a frame of larger pixels needs no wider ones, their surface fills its pixels.
+    radius = torch.where(rim, radius * (RIM_SCALE / RIM_LEAST), radius)
+    return radius, torch.where(rim, RIM_LEAST, scale).float()
 
 
 def _rim(triangles: Tensor, covered: Tensor) -> Tensor:
