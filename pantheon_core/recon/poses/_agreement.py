@@ -218,7 +218,7 @@ def say_disagreement(
             ]
         )
         sentences.append(
-            f"{told} contradict one another in what can be compared: a place or a scale is wrong, or they "
-            "show different scenes"
+            f"{told} contradict one another in what can be compared: a place, a scale or the distances are "
+            "wrong, or they show different scenes"
         )
     return tuple(sentences)

@@ -20,6 +20,8 @@ from ._words import listed, names_of, turn_in_degrees, why_not_registered
 __all__ = ["colours_of", "poses_from_pictures"]
 
 _FEW_POINTS = 20
+_FLAT = 0.9
+_THICK = 0.03
 
 
 def poses_from_pictures(
@@ -206,7 +208,31 @@ def _warnings(
     ]
     if weak:
         warnings.append(f"{listed(weak)}: placed by fewer than {_FEW_POINTS} points, the place may be wrong")
+    flat = [names[index] for index in range(len(names)) if sparse.registered[index] and _flat(sparse, index)]
+    if flat:
+        warnings.append(
+            f"{listed(flat)}: placed by points that nearly all lie in one plane. A carpet, a lawn or tiles "
+            "that repeat fit together in several ways; check these places"
+        )
     return warnings
+
+
+def _flat(sparse: SparseScene, panorama: int) -> bool:
+    """Whether nine in ten of the points that a panorama sees lie in one plane, which they then prove little.
+
+    The plane is sought among those of three points each; it is as thick as 3 % of the median distance.
+    """
+    mine = sparse.points[sparse.observation_point[sparse.observation_panorama == panorama]]
+    if len(mine) < _FEW_POINTS:
+        return False
+    local = mine - sparse.T_world_cam[panorama, :3, 3]
+    sample = local[torch.randint(len(local), (300, 3), generator=torch.Generator().manual_seed(0))]
+    normal = torch.linalg.cross(sample[:, 1] - sample[:, 0], sample[:, 2] - sample[:, 0])
+    length = normal.norm(dim=1)
+    normal = normal[length > 0] / length[length > 0, None]
+    off = (local @ normal.T - (sample[length > 0, 0] * normal).sum(1)).abs()
+    near = off < _THICK * local.norm(dim=1).median()
+    return len(normal) > 0 and float(near.double().mean(0).max()) > _FLAT
 
 
 def _contradiction(pair: PanoramaPair, key: tuple[int, int], names: Sequence[str]) -> str:
