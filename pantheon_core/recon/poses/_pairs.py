@@ -58,7 +58,25 @@ class PanoramaPair:
 
 def match_features(first: SphereFeatures, second: SphereFeatures) -> Tensor:
     """(M, 2) int64 indices of mutual nearest neighbours that no other feature comes close to."""
-    return _nearest(first, second, farthest=_FARTHEST, ratio=_RATIO)
+    a, b = torch.from_numpy(first.descriptors), torch.from_numpy(second.descriptors)
+    if len(a) < 2 or len(b) < 2:
+        return torch.zeros(0, 2, dtype=torch.int64)
+    nearest, likenesses = [], []
+    back = torch.full((len(b),), -2.0)
+    for start in range(0, len(a), _CHUNK):
+        likeness = a[start : start + _CHUNK] @ b.T
+        top, index = likeness.topk(2, dim=1)
+        nearest.append(index[:, 0])
+        likenesses.append(top)
+        back = torch.maximum(back, likeness.amax(0))
+    towards, top = torch.cat(nearest), torch.cat(likenesses)
+    angle = top.clamp(-1, 1).arccos()
+    clear = (angle[:, 0] < _FARTHEST) & (angle[:, 0] < _RATIO * angle[:, 1])
+    kept = (clear & (top[:, 0] == back[towards])).nonzero()[:, 0]
+    # Of two that are equally near to one feature, the first.
+    earliest = torch.full((len(b),), len(a)).scatter_reduce(0, towards[kept], kept, "amin")
+    kept = kept[earliest[towards[kept]] == kept]
+    return torch.stack((kept, towards[kept]), dim=1)
 
 
 def _further_matches(
@@ -69,54 +87,36 @@ def _further_matches(
     Far apart, the same thing looks different from two places, and among all features of a panorama another
     one comes close. Few of them lie in the plane of the ray and both cameras.
     """
-    normal = torch.linalg.cross(motion.direction.expand_as(first.rays), first.rays)
-    normal = torch.nn.functional.normalize(normal, dim=1).float()
-    turned = (second.rays @ motion.rotation.T).float()
-    found = _nearest(
-        first, second, farthest=_FARTHEST_ALONG, ratio=_RATIO_ALONG, planes=(normal, turned, tolerance)
-    )
-    a, b = first.rays[found[:, 0]], second.rays[found[:, 1]]
-    fits, _ = epipolar_inliers(a, b, motion.rotation, motion.direction, tolerance)
-    known = matches[motion.inliers]
-    new = ~torch.isin(found[:, 0], known[:, 0]) & ~torch.isin(found[:, 1], known[:, 1])
-    return found[fits & new]
-
-
-def _nearest(
-    first: SphereFeatures,
-    second: SphereFeatures,
-    *,
-    farthest: float,
-    ratio: float,
-    planes: tuple[Tensor, Tensor, float] | None = None,
-) -> Tensor:
-    """Mutual nearest neighbours within the angle `farthest`, the second nearest further by 1 / `ratio`.
-
-    With `planes` (normals (A, 3), rays (B, 3), radians) only features near each other's plane compete.
-    """
     a, b = torch.from_numpy(first.descriptors), torch.from_numpy(second.descriptors)
-    if len(a) < 2 or len(b) < 2:
-        return torch.zeros(0, 2, dtype=torch.int64)
-    nearest, angles = [], []
-    back = torch.full((len(b),), -2.0)
-    back_index = torch.zeros(len(b), dtype=torch.int64)
+    normal = torch.linalg.cross(motion.direction.expand_as(first.rays), first.rays)
+    normal = torch.nn.functional.normalize(normal, dim=1)
+    turned = second.rays @ motion.rotation.T
+    # Nothing further away than this can be a match, or come too close to one.
+    least = math.cos(_FARTHEST_ALONG / _RATIO_ALONG)
+    found, likenesses = [], []
     for start in range(0, len(a), _CHUNK):
         likeness = a[start : start + _CHUNK] @ b.T
-        if planes is not None:
-            normal, turned, tolerance = planes
-            likeness.masked_fill_((normal[start : start + _CHUNK] @ turned.T).abs() > tolerance, -1.0)
-        top, index = likeness.topk(2, dim=1)
-        nearest.append(index[:, 0])
-        angles.append(top.clamp(-1, 1).arccos())
-        best, row = likeness.max(0)
-        better = best > back
-        back = torch.where(better, best, back)
-        back_index = torch.where(better, row + start, back_index)
-    towards, angle = torch.cat(nearest), torch.cat(angles)
-    rows = torch.arange(len(a))
-    clear = (angle[:, 0] < farthest) & (angle[:, 0] < ratio * angle[:, 1])
-    kept = rows[clear & (back_index[towards] == rows)]
-    return torch.stack((kept, towards[kept]), dim=1)
+        row, column = (likeness > least).nonzero(as_tuple=True)
+        near = ((normal[row + start] * turned[column]).sum(1)).abs() < tolerance
+        found.append(torch.stack((row[near] + start, column[near]), dim=1))
+        likenesses.append(likeness[row[near], column[near]])
+    pair, angle = torch.cat(found), torch.cat(likenesses).clamp(-1, 1).arccos()
+    best = angle == _least(angle, pair[:, 0], len(a))[pair[:, 0]]
+    second_best = _least(angle[~best], pair[~best, 0], len(a))[pair[:, 0]]
+    mutual = angle == _least(angle, pair[:, 1], len(b))[pair[:, 1]]
+    kept = best & mutual & (angle < _FARTHEST_ALONG) & (angle < _RATIO_ALONG * second_best)
+    pair = pair[kept]
+    fits, _ = epipolar_inliers(
+        first.rays[pair[:, 0]], second.rays[pair[:, 1]], motion.rotation, motion.direction, tolerance
+    )
+    known = matches[motion.inliers]
+    new = ~torch.isin(pair[:, 0], known[:, 0]) & ~torch.isin(pair[:, 1], known[:, 1])
+    return pair[fits & new]
+
+
+def _least(angle: Tensor, group: Tensor, count: int) -> Tensor:
+    """(count,) the smallest angle of each group; pi where there is none."""
+    return torch.full((count,), math.pi).scatter_reduce(0, group, angle, "amin")
 
 
 def rotation_between(
