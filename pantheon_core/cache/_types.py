@@ -52,7 +52,7 @@ class PointCache:
         sky: the layer at infinity, or None when no sky was seen.
         T_world_anchor: (A, 4, 4) float32, cameras of the anchors.
         anchor_pixel_angle: (A,) float32 radians between neighbouring pixels of the anchor's panorama, 0
-            where unknown; or None. Bare points are drawn at least so wide.
+            where unknown; or None. Bare points are drawn at least so wide, surfaces to their pixels' borders.
         origin: (3,) float64: the world frame's zero in the coordinates of the file the points came from.
         metric: True when a unit is a metre.
         provenance: what made the cache: backend, version, settings.

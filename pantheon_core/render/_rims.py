@@ -64,13 +64,13 @@ class _Joints:
     full: Tensor
 
 
-def extend_rims(points: Tensor, triangles: Tensor, of_triangle: Tensor, grids: list[PixelGrid]) -> Rims:
+def extend_rims(points: Tensor, triangles: Tensor, anchor: Tensor, grids: list[PixelGrid]) -> Rims:
     """Continue the surfaces of panoramas up to their pixels' borders.
 
     Args:
         points: (N, 3) in world coordinates.
         triangles: (M, 3) int32, those that cover.
-        of_triangle: (M,) their anchors.
+        anchor: (N,) the points' anchors.
         grids: the panoramas' pixels.
     """
     bound = torch.zeros(len(points), dtype=torch.bool, device=points.device)
@@ -78,7 +78,10 @@ def extend_rims(points: Tensor, triangles: Tensor, of_triangle: Tensor, grids: l
     count = len(points)
     for grid in grids:
         R, center = grid.T_world_cam[:3, :3], grid.T_world_cam[:3, 3]
-        joints = _joints(points, triangles[of_triangle == grid.anchor], center, grid)
+        mine = triangles
+        if len(grids) > 1:
+            mine = triangles[anchor.index_select(0, triangles[:, 0]) == grid.anchor]
+        joints = _joints(points, mine, center, grid)
         key, back = torch.unique(_faces(joints), return_inverse=True)
         of, slot = torch.div(key, 9, rounding_mode="floor"), key % 9
         place, inverse = _place(joints, (grid.x[of].long(), grid.y[of].long()), slot)
@@ -111,7 +114,7 @@ def _beside(field: Tensor, direction: int) -> Tensor:
 
 
 def _joints(points: Tensor, triangles: Tensor, center: Tensor, grid: PixelGrid) -> _Joints:
-    """`triangles` are those of the grid's panorama, which stood at `center`."""
+    """`center` is where the panorama stood; triangles of others have no place on its grid."""
     number = grid.number
     has = number >= 0
     inverse = points.new_zeros(number.shape)

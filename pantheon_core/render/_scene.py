@@ -134,7 +134,7 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
         rim = _rim(solid.long(), covered)
     grids = pixel_grids(cache, points) if len(triangles) else []
     bend = color_bends(cache, triangles, covered & ~rim, grids)
-    rims = extend_rims(points, solid, anchor[solid[:, 0].long()], grids)
+    rims = extend_rims(points, solid, anchor, grids)
     bare = ((~covered | rim) & ~rims.bound).nonzero()[:, 0]
     radius, scale = _cap_sizes(cache, (points[bare], anchor[bare].long()), rim[bare], len(triangles) > 0)
     points, anchor = torch.cat((points, rims.points)), torch.cat((anchor, anchor[rims.source]))
