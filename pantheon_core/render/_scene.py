@@ -24,6 +24,7 @@ __all__ = [
     "FARTHEST",
     "ON_EDGE",
     "SKIN_REACH",
+    "SKY_REACH",
     "Part",
     "RenderedFrame",
     "Scene",
@@ -38,6 +39,7 @@ RIM_SCALE = 0.5  # at a surface's rim the same in pixels of the source, which re
 RIM_LEAST = 1e-3  # and in pixels of the frame: none to speak of
 BLEND_DEPTH = 0.05  # caps within this fraction behind the nearest one are blended with it
 EDGE_BIAS = 1 + BLEND_DEPTH  # a triangle hides what is so much farther: it ends on what it must not hide
+SKY_REACH = 0.01  # least part of a direction's four pixels that is sky: it goes on behind things by a pixel
 SKIN_REACH = 1.1  # an edge triangle hides as far as so many times its near side's distance: things have depth
 ON_EDGE = 1e-6  # radians: rays this close to a triangle's side hit it, so that rays through vertices do
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..geometry import sample_erp
 from ._layers import Layer, blend_layers
 from ._samples import every_pixel, mix_samples, quarters, silhouettes
-from ._scene import FARTHEST, RenderedFrame, Scene
+from ._scene import FARTHEST, SKY_REACH, RenderedFrame, Scene
 from ._torch_caps import caps
 from ._torch_grid import Grid
 from ._torch_raster import Mesh, raster
@@ -102,7 +102,7 @@ def _sky(sky_rgb: Tensor, sky_mask: Tensor, rays: Tensor, R_world_cam: Tensor, l
     """Show the sky behind all that is."""
     at = ((layer.limit == FARTHEST) & ~layer.coverage).nonzero()[:, 0]
     toward = (rays.index_select(1, at).T @ R_world_cam.T)[None]
-    lit = sample_erp(sky_mask[None].float(), toward, mode="nearest", antialias=False)[0].view(-1) > 0.5
+    lit = sample_erp(sky_mask[None].float(), toward, mode="bilinear", antialias=False)[0].view(-1) > SKY_REACH
     color = sample_erp(sky_rgb, toward, mode="bilinear", antialias=False).view(3, -1)
     layer.rgb[:, at[lit]] = color[:, lit]
     layer.coverage[at[lit]] = True

@@ -7,6 +7,7 @@
 import warp as wp
 
 from ._layers import BACK
+from ._scene import SKY_REACH
 from ._warp_loops import ANGLE, GRAIN
 
 wp.set_module_options({"enable_backward": False})
@@ -200,10 +201,10 @@ for (int i = first; i < last; ++i) {{
     }};
     const int u = (int)left, v = (int)top;
     const int p00 = at(u, v), p10 = at(u + 1, v), p01 = at(u, v + 1), p11 = at(u + 1, v + 1);
-    const int near = fy < 0.5f ? (fx < 0.5f ? p00 : p10) : (fx < 0.5f ? p01 : p11);
-    const bool lit = texel[near + 3] != 0.0f;
     const float w00 = (1.0f - fx) * (1.0f - fy), w10 = fx * (1.0f - fy);
     const float w01 = (1.0f - fx) * fy, w11 = fx * fy;
+    const bool lit = w00 * texel[p00 + 3] + w10 * texel[p10 + 3] + w01 * texel[p01 + 3] + w11 * texel[p11 + 3]
+        > {SKY_REACH}f;
     for (int c = 0; c < 3; ++c) {{
         const float mean = w00 * texel[p00 + c] + w10 * texel[p10 + c] + w01 * texel[p01 + c]
             + w11 * texel[p11 + c];
