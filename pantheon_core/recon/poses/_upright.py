@@ -15,6 +15,7 @@ __all__ = ["refined_motion", "upright_motion"]
 _HEADINGS = 240
 _DIRECTIONS = 160
 _KEPT = 12
+_SEARCHED = 300
 _WIDE = 3.0
 _ENOUGH = 10
 _STEPS = 10
@@ -40,10 +41,12 @@ def upright_motion(
         R_first_second (3, 3) and the direction (3,) to the second camera in the first one's frame, or None.
     """
     generator = torch.Generator().manual_seed(seed)
+    # The share of right matches decides, not their number: some hundreds tell a heading as well as all.
+    some = torch.randperm(len(first), generator=generator)[:_SEARCHED]
     yaws = torch.arange(_HEADINGS, dtype=torch.float64) * (2 * math.pi / _HEADINGS)
     found = []
     for rotation in rotation_from_yaw_pitch_roll(yaws):
-        count, direction = _best_direction(first, second @ rotation.T, tolerance, generator)
+        count, direction = _best_direction(first[some], second[some] @ rotation.T, tolerance, generator)
         found.append((count, rotation, direction))
     found.sort(key=lambda one: -one[0])
     best, most = None, (0, 0)
