@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..cache import PointCache
-from ._grid import NOWHERE, PixelGrid
+from ._pixel_grid import NOWHERE, PixelGrid
 
 __all__ = ["color_bends"]
 

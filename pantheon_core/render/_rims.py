@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._grid import PixelGrid
+from ._pixel_grid import PixelGrid
 
 __all__ = ["Rims", "extend_rims"]
 
@@ -94,9 +94,8 @@ def extend_rims(points: Tensor, triangles: Tensor, anchor: Tensor, grids: list[P
         bound |= grid.y >= 0
         rest = (~bound).nonzero()[:, 0]
         sight = (points[rest] - center) @ R
-        bound[rest] = (
-            sight[:, [0, 2]].norm(dim=-1) < 1e-4 * sight[:, 1].abs()
-        )  # a pole: its ring goes up to it
+        at_pole = sight[:, [0, 2]].norm(dim=-1) < 1e-4 * sight[:, 1].abs()
+        bound[rest] = at_pole  # the ring of pixels around it goes up to it
     return Rims(points=torch.cat(new), source=torch.cat(source), triangles=torch.cat(faces), bound=bound)
 
 

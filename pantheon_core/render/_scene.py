@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ..cache import PointCache
 from ..errors import InputError
 from ._bends import color_bends
-from ._grid import pixel_grids
+from ._pixel_grid import pixel_grids
 from ._rims import extend_rims
 
 __all__ = [

@@ -16,8 +16,8 @@ from ._layers import Layer, blend_layers
 from ._samples import every_pixel, mix_samples, quarters, silhouettes
 from ._scene import FARTHEST, SKY_REACH, RenderedFrame, Scene
 from ._torch_caps import caps
-from ._torch_grid import Grid
 from ._torch_raster import Mesh, raster
+from ._torch_samples import SampleGrid
 from ._torch_surface import Paint, surface
 
 __all__ = ["TorchRenderer"]
@@ -28,7 +28,7 @@ class TorchRenderer:
 
     def __init__(self, scene: Scene, height: int) -> None:
         self._scene, self._height = scene, height
-        self._grid = Grid(every_pixel(height, scene.points.device))
+        self._grid = SampleGrid(every_pixel(height, scene.points.device))
         self._points = scene.points.T.contiguous()
         colors = scene.colors.T.contiguous()
         self._parts = [(part, Mesh.of(part), Paint.of(part, colors)) for part in scene.parts]
@@ -49,7 +49,7 @@ class TorchRenderer:
         chosen = silhouettes(layer, height)
         if bool(chosen.any()):
             samples = quarters(chosen, height)
-            mix_samples(layer, samples.pixel, self._paint(Grid(samples), view))
+            mix_samples(layer, samples.pixel, self._paint(SampleGrid(samples), view))
         return RenderedFrame(
             rgb=layer.rgb.view(3, *shape),
             distance=layer.distance.view(shape),
@@ -57,7 +57,7 @@ class TorchRenderer:
             anchor=layer.anchor.clamp_min(-1).view(shape),
         )
 
-    def _paint(self, grid: Grid, view: _View) -> Layer:
+    def _paint(self, grid: SampleGrid, view: _View) -> Layer:
         """All parts and the sky."""
         scene, position = self._scene, view.pose[:3, 3]
         layers = []

@@ -11,7 +11,7 @@ from torch import Tensor
 from ._layers import Layer
 from ._scene import BLEND_DEPTH, CAP_CORE, CAP_MAX, Part, Scene
 from ._torch_boxes import cap_boxes
-from ._torch_grid import Grid
+from ._torch_samples import SampleGrid
 from ._torch_vectors import dot, minus, take
 
 __all__ = ["caps"]
@@ -38,7 +38,9 @@ class _Caps:
         return item.index_select(0, near), where.index_select(0, near), u.index_select(0, near)
 
 
-def caps(scene: Scene, part: Part, grid: Grid, cam: Tensor, pixel: Tensor, step: float, layer: Layer) -> None:
+def caps(
+    scene: Scene, part: Part, grid: SampleGrid, cam: Tensor, pixel: Tensor, step: float, layer: Layer
+) -> None:
     """Draw the bare points of a part over its layer.
 
     Over a surface (a limit below 0) only the core of a cap shows.
@@ -79,7 +81,7 @@ def caps(scene: Scene, part: Part, grid: Grid, cam: Tensor, pixel: Tensor, step:
     layer.anchor[at] = scene.anchor[part.bare[keys[at] & 0xFFFFFFFF].long()]
 
 
-def _caps(part: Part, grid: Grid, cam: Tensor, pixel: Tensor, step: float) -> tuple[_Caps, Tensor]:
+def _caps(part: Part, grid: SampleGrid, cam: Tensor, pixel: Tensor, step: float) -> tuple[_Caps, Tensor]:
     """(the caps, (4, K) boxes of the pixels of the grid that they can reach)."""
     center, scale = take(cam, part.bare), part.bare_scale
     far = dot(center, center).sqrt()

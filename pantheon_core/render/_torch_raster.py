@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._scene import EDGE_BIAS, ON_EDGE, SKIN_REACH, Part
 from ._torch_boxes import pair_boxes, wide_boxes
-from ._torch_grid import Grid
+from ._torch_samples import SampleGrid
 from ._torch_vectors import Vector, cross, dot, minus, side, take
 
 __all__ = ["MISSED", "Mesh", "raster"]
@@ -18,7 +18,7 @@ _EMPTY = torch.iinfo(torch.int64).max
 _NOTHING = 0x7FFFFFFF  # a miss in place of the depth's bits: more than those of any depth
 MISSED = _NOTHING << 32  # keys from here on are of samples that no triangle holds
 _ABOUT = 1.2  # pixels: a box that reaches so far from its middle holds quarters of a neighbour at most
-_WIDE = 7.2  # the same for `Grid.near`'s second mask
+_WIDE = 7.2  # the same for `SampleGrid.near`'s second mask
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ class Mesh:
         return [Mesh(corners=c, number=n, edge=e) for c, n, e in zip(*parts, strict=True)]
 
 
-def raster(mesh: Mesh, grid: Grid, cam: Tensor, pixel: Tensor, source: Tensor, spots: Tensor) -> Tensor:
+def raster(mesh: Mesh, grid: SampleGrid, cam: Tensor, pixel: Tensor, source: Tensor, spots: Tensor) -> Tensor:
     """The nearest triangle of every sample.
 
     Args:
@@ -71,8 +71,8 @@ def raster(mesh: Mesh, grid: Grid, cam: Tensor, pixel: Tensor, source: Tensor, s
         cam: (3, N) points in the camera's frame.
         pixel: (2, N) their x and y in pixels of the frame.
         source: (3,) the anchor in the camera's frame.
-        spots: (P,) int32, where in `Grid.near` a pair asks whether samples are near it: written where the
-            grid is every pixel of the frame, read where it is a finer one of the same view.
+        spots: (P,) int32, where in `SampleGrid.near` a pair asks whether samples are near it: written where
+            the grid is every pixel of the frame, read where it is a finer one of the same view.
 
     Returns:
         (S,) int64 (bits of the distance << 32) | number of the triangle, at least MISSED where there is none.
@@ -103,8 +103,8 @@ def raster(mesh: Mesh, grid: Grid, cam: Tensor, pixel: Tensor, source: Tensor, s
     return keys
 
 
-def _spots(reach: Tensor, wide: Tensor, grid: Grid) -> Tensor:
-    """(4, M) boxes -> (M,) int32 numbers in `Grid.near` of the pixels of their middles."""
+def _spots(reach: Tensor, wide: Tensor, grid: SampleGrid) -> Tensor:
+    """(4, M) boxes -> (M,) int32 numbers in `SampleGrid.near` of the pixels of their middles."""
     width, pixels = grid.width, grid.width * grid.height
     half_x, half_y = 0.5 * (reach[1] - reach[0]), 0.5 * (reach[3] - reach[2])
     x = (reach[0] + half_x + 0.5).floor()
@@ -118,7 +118,7 @@ def _spots(reach: Tensor, wide: Tensor, grid: Grid) -> Tensor:
 class _Draw:
     """Pairs of triangles at samples into the keys."""
 
-    grid: Grid
+    grid: SampleGrid
     cam: Tensor
     source: Tensor
     at_eye: bool

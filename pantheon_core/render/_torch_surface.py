@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ._layers import BACK, Layer
 from ._scene import BLEND_DEPTH, FARTHEST, Part
-from ._torch_grid import Grid
 from ._torch_raster import MISSED
+from ._torch_samples import SampleGrid
 from ._torch_vectors import cross, dot, minus, side, take
 
 __all__ = ["Paint", "surface"]
@@ -46,7 +46,7 @@ class Paint:
         )
 
 
-def surface(paint: Paint, grid: Grid, cam: Tensor, keys: Tensor) -> Layer:
+def surface(paint: Paint, grid: SampleGrid, cam: Tensor, keys: Tensor) -> Layer:
     """What is seen of a part's triangles.
 
     Args:
@@ -70,7 +70,7 @@ def surface(paint: Paint, grid: Grid, cam: Tensor, keys: Tensor) -> Layer:
     return layer
 
 
-def _show(paint: Paint, grid: Grid, cam: Tensor, keys: Tensor, at: Tensor, layer: Layer) -> None:
+def _show(paint: Paint, grid: SampleGrid, cam: Tensor, keys: Tensor, at: Tensor, layer: Layer) -> None:
     t, face = (keys >> 32).int().view(torch.float32), keys & 0xFFFFFFFF
     ray = take(grid.rays, at)
     corners = take(paint.corners, face)

@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 from ._samples import Samples, direction_tables
 
-__all__ = ["Grid"]
+__all__ = ["SampleGrid"]
 
 _BLOCK = 1 << 16  # triangles, samples, or pairs of both, at once: few enough for a processor's cache
 _BLOCK_CUDA = 1 << 20  # the same on a card: some 200 MB
 _REACH = 6  # pixels: what may lie so far beside a sample in x
 
 
-class Grid:
+class SampleGrid:
     """S samples; their pixels are those of the samples' fine grid.
 
     Attributes:
@@ -107,7 +107,7 @@ def _pairs(count: Tensor, block: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _near(has: Tensor) -> Tensor:
-    """(H, W) pixels with samples -> `Grid.near`."""
+    """(H, W) pixels with samples -> `SampleGrid.near`."""
     beside = has.clone()
     beside[1:] |= has[:-1]
     beside[:-1] |= has[1:]
