@@ -5,9 +5,9 @@ from __future__ import annotations
 from .cache_build import BuiltCache, build_cache
 from .cache_report import CacheReport, cache_report
 from .contact_sheet import contact_sheet, save_png
-from .scaffold import Anchor, Scaffold, render_scaffold
+from .scaffold import Anchor, Scaffold, render_cache, render_scaffold
 from .scrub import ScrubFrame, ScrubReport, ScrubScene, hole_heat
-from .walk import MINIMUM_CLEARANCE, Stages, Walk, panorama_cache, walk_scaffold
+from .walk import MINIMUM_CLEARANCE, Stages, Walk, panorama_cache, walk_cache, walk_scaffold
 
 __all__ = [
     "MINIMUM_CLEARANCE",
@@ -25,7 +25,9 @@ __all__ = [
     "contact_sheet",
     "hole_heat",
     "panorama_cache",
+    "render_cache",
     "render_scaffold",
     "save_png",
+    "walk_cache",
     "walk_scaffold",
 ]

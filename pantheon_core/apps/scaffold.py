@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -123,14 +123,8 @@ def render_scaffold(
     """
     if not anchors:
         raise InputError("anchors: expected at least one panorama, got none; pass the ones of the cache")
-    if height < 1:
-        raise InputError(f"height: expected a positive number of pixels, got {height}")
-    poses = trajectory.T_world_cam
-    check_shape("trajectory.T_world_cam", poses, "T 4 4")
-    frames = list(render_path(cache, poses, height, backend=backend, progress=progress))
-    rgb = torch.stack([frame.rgb for frame in frames])
-    coverage = torch.stack([frame.coverage for frame in frames])
-    distance = torch.stack([frame.distance for frame in frames])
+    rendered = render_cache(cache, trajectory, height=height, backend=backend, progress=progress)
+    poses, rgb, coverage = trajectory.T_world_cam, rendered.rgb, rendered.coverage
     start = anchor_at(anchors, poses[0])
     end = anchor_at(anchors, poses[-1]) if len(poses) > 1 else None
     if start is None:
@@ -140,4 +134,39 @@ def render_scaffold(
             rgb[index], coverage[index] = put_photograph(anchor, poses[index], rgb[index], coverage[index])
     ends = (0, -1) if end is not None and end is not start else (0,)
     seen = [pull_push(rgb[index], coverage[index]) for index in ends]
-    return Scaffold(rgb=rgb, coverage=coverage, distance=distance, trajectory=trajectory, anchors=tuple(seen))
+    return replace(rendered, anchors=tuple(seen))
+
+
+def render_cache(
+    cache: PointCache,
+    trajectory: Trajectory,
+    *,
+    height: int,
+    backend: Literal["auto", "torch", "warp"] = "auto",
+    progress: Progress | None = None,
+) -> Scaffold:
+    """Render the cache along a path where its panoramas are not at hand: nothing but what it shows.
+
+    The anchor view is the first frame, its holes filled.
+
+    Args:
+        cache: the 3D cache.
+        trajectory: T_world_cam (T, 4, 4) in the cache's world.
+        height: H of the frames, in pixels; W = 2 H.
+        backend: which implementation renders.
+        progress: called with (frames done, frames).
+
+    Raises:
+        InputError: a height that is not positive.
+        InterruptedByUser: raised by `progress`.
+    """
+    if height < 1:
+        raise InputError(f"height: expected a positive number of pixels, got {height}")
+    poses = trajectory.T_world_cam
+    check_shape("trajectory.T_world_cam", poses, "T 4 4")
+    frames = list(render_path(cache, poses, height, backend=backend, progress=progress))
+    rgb = torch.stack([frame.rgb for frame in frames])
+    coverage = torch.stack([frame.coverage for frame in frames])
+    distance = torch.stack([frame.distance for frame in frames])
+    seen = pull_push(rgb[0], coverage[0])
+    return Scaffold(rgb=rgb, coverage=coverage, distance=distance, trajectory=trajectory, anchors=(seen,))

@@ -14,9 +14,9 @@ from ..errors import Progress
 from ..panorama import Panorama
 from ..recon import ReconBackend, ReconSettings, cache_from_estimate
 from ..trajectory import ClearanceReport, Trajectory, clearance
-from .scaffold import Anchor, Scaffold, render_scaffold
+from .scaffold import Anchor, Scaffold, render_cache, render_scaffold
 
-__all__ = ["MINIMUM_CLEARANCE", "Stages", "Walk", "panorama_cache", "walk_scaffold"]
+__all__ = ["MINIMUM_CLEARANCE", "Stages", "Walk", "panorama_cache", "walk_cache", "walk_scaffold"]
 
 MINIMUM_CLEARANCE = 0.1
 """A path nearer than this to the cache's surface gets a warning, in the cache's units."""
@@ -46,10 +46,10 @@ class Stages:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Walk:
-    """A photograph's cache and what it shows along a path.
+    """A cache and what it shows along a path.
 
     Attributes:
-        cache: the 3D cache; its world is the panorama's camera.
+        cache: the 3D cache; of a single photograph, its world is the camera.
         scaffold: the cache along the path.
         clearance: how near the path comes to the cache.
     """
@@ -115,4 +115,23 @@ def walk_scaffold(
     with stages.run("scaffold") as progress:
         anchor = Anchor.at_origin(panorama.rgb, panorama.valid)
         scaffold = render_scaffold(cache, trajectory, [anchor], height=height, progress=progress)
+    return Walk(cache=cache, scaffold=scaffold, clearance=report)
+
+
+def walk_cache(cache: PointCache, trajectory: Trajectory, *, height: int, stages: Stages) -> Walk:
+    """Render a finished cache along a path.
+
+    Args:
+        cache: of several panoramas, or of another program.
+        trajectory: T_world_cam (T, 4, 4) in the cache's world.
+        height: H of the scaffold's frames in pixels; W = 2 H.
+        stages: hears of the progress and keeps the times.
+
+    Raises:
+        PantheonError: as `render_cache`.
+    """
+    with stages.run("path"):
+        report = clearance(trajectory, cache.points, minimum=MINIMUM_CLEARANCE)
+    with stages.run("scaffold") as progress:
+        scaffold = render_cache(cache, trajectory, height=height, progress=progress)
     return Walk(cache=cache, scaffold=scaffold, clearance=report)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from ._walk import make_backend, make_trajectory, read_photo
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def generate_windows(
     from ..trajectory import clearance
     from ..video import write_video
 
+    if args.photo.suffix.lower() == ".ply":
+        raise InputError(f"--window: expected a photograph, got the finished 3D cache {args.photo}")
     with stages.run("photo"):
         panorama = read_photo(args, args.photo)
     with stages.run("cache") as progress:

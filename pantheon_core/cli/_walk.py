@@ -88,11 +88,19 @@ def read_photo(args: argparse.Namespace, file: Path) -> Panorama:
 
 
 def make_walk(args: argparse.Namespace, stages: Stages, trajectory: Trajectory) -> Walk:
-    """Photograph, cache and scaffold; writes the cache where `--cache-out` says so."""
-    from ..apps import walk_scaffold
-    from ..cache import save_ply
+    """Photograph or finished cache, and scaffold; writes the cache where `--cache-out` says so."""
+    from ..apps import walk_cache, walk_scaffold
+    from ..cache import load_ply, save_ply
     from ..recon import ReconSettings
 
+    if args.photo.suffix.lower() == ".ply":
+        if args.depth or args.weights or args.cache_out:
+            raise InputError(
+                f"{args.photo} is a finished 3D cache: --depth, --weights and --cache-out are for photographs"
+            )
+        with stages.run("cache"):
+            cache = load_ply(args.photo)
+        return walk_cache(cache, trajectory, height=args.height, stages=stages)
     with stages.run("photo"):
         panorama = read_photo(args, args.photo)
     walk = walk_scaffold(
@@ -144,7 +152,9 @@ def report_walk(walk: Walk, stages: Stages, out: Path) -> str:
 
 def add_walk_arguments(verb: argparse.ArgumentParser, *, frames: int | None, height: int | None) -> None:
     """Everything from the photograph to the video; None takes the model's own frames and height."""
-    verb.add_argument("photo", type=Path, help=PHOTO_HELP)
+    verb.add_argument(
+        "photo", type=Path, help=f"{PHOTO_HELP}, or a finished 3D cache (.ply, without its sky)"
+    )
     verb.add_argument("--out", type=Path, required=True, metavar="MP4", help="the video to write")
     verb.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_path_arguments(verb, frames=frames)

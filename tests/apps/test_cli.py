@@ -52,6 +52,24 @@ def test_scaffold_writes_video_mask_and_cache(files: Path, tmp_path: Path) -> No
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.ply", "m.mp4", "s.mp4"]
 
 
+def test_a_finished_cache_is_rendered_without_its_photographs(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ply, first, again = tmp_path / "c.ply", tmp_path / "first.mp4", tmp_path / "again.mp4"
+    assert _scaffold(files, "--out", str(first), "--cache-out", str(ply)) == EXIT_OK
+    walk = ["scaffold", str(ply), "--frames", "3", "--height", str(HEIGHT), "-q"]
+    assert main([*walk, "--out", str(again)]) == EXIT_OK
+    for one, other in zip(read_video(first), read_video(again), strict=True):
+        assert (one - other).abs().mean() < 0.02
+    paint = ["generate", str(ply), "--model", str(files / "model.safetensors"), "--steps", "1", "-q"]
+    assert main([*paint, "--out", str(tmp_path / "painted.mp4")]) == EXIT_OK
+    assert main([*walk, "--out", str(tmp_path / "no.mp4"), "--depth", str(files / "depth.npy")]) == EXIT_USAGE
+    assert "finished 3D cache" in capsys.readouterr().err
+    assert main([*paint, "--window", "4", "--frames", "8", "--out", str(tmp_path / "no.mp4")]) == EXIT_USAGE
+    assert "finished 3D cache" in capsys.readouterr().err
+    assert not (tmp_path / "no.mp4").exists()
+
+
 def test_a_path_from_a_file(files: Path, tmp_path: Path) -> None:
     path = tmp_path / "path.json"
     path.write_text(path_to_json(preset_path("left", frames=5, fps=12, distance=0.2)), encoding="utf-8")
