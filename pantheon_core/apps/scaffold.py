@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -123,8 +123,8 @@ def render_scaffold(
     """
     if not anchors:
         raise InputError("anchors: expected at least one panorama, got none; pass the ones of the cache")
-    rendered = render_cache(cache, trajectory, height=height, backend=backend, progress=progress)
-    poses, rgb, coverage = trajectory.T_world_cam, rendered.rgb, rendered.coverage
+    rgb, coverage, distance = _frames(cache, trajectory, height, backend, progress)
+    poses = trajectory.T_world_cam
     start = anchor_at(anchors, poses[0])
     end = anchor_at(anchors, poses[-1]) if len(poses) > 1 else None
     if start is None:
@@ -134,7 +134,7 @@ def render_scaffold(
             rgb[index], coverage[index] = put_photograph(anchor, poses[index], rgb[index], coverage[index])
     ends = (0, -1) if end is not None and end is not start else (0,)
     seen = [pull_push(rgb[index], coverage[index]) for index in ends]
-    return replace(rendered, anchors=tuple(seen))
+    return Scaffold(rgb=rgb, coverage=coverage, distance=distance, trajectory=trajectory, anchors=tuple(seen))
 
 
 def render_cache(
@@ -160,6 +160,19 @@ def render_cache(
         InputError: a height that is not positive.
         InterruptedByUser: raised by `progress`.
     """
+    rgb, coverage, distance = _frames(cache, trajectory, height, backend, progress)
+    seen = pull_push(rgb[0], coverage[0])
+    return Scaffold(rgb=rgb, coverage=coverage, distance=distance, trajectory=trajectory, anchors=(seen,))
+
+
+def _frames(
+    cache: PointCache,
+    trajectory: Trajectory,
+    height: int,
+    backend: Literal["auto", "torch", "warp"],
+    progress: Progress | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(T, 3, H, W) rgb, (T, H, W) coverage, (T, H, W) distance."""
     if height < 1:
         raise InputError(f"height: expected a positive number of pixels, got {height}")
     poses = trajectory.T_world_cam
@@ -167,6 +180,4 @@ def render_cache(
     frames = list(render_path(cache, poses, height, backend=backend, progress=progress))
     rgb = torch.stack([frame.rgb for frame in frames])
     coverage = torch.stack([frame.coverage for frame in frames])
-    distance = torch.stack([frame.distance for frame in frames])
-    seen = pull_push(rgb[0], coverage[0])
-    return Scaffold(rgb=rgb, coverage=coverage, distance=distance, trajectory=trajectory, anchors=(seen,))
+    return rgb, coverage, torch.stack([frame.distance for frame in frames])

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import importlib.util
 import io
 import json
 import struct
-import sys
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,8 +14,6 @@ import pytest
 import torch
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "routes_for_test"
 PATH = {
     "version": 1,
     "convention": "opencv_c2w",
@@ -37,22 +31,12 @@ PATH = {
 
 
 @pytest.fixture(scope="module")
-def pack():
-    """The parts that need no host, of a pack that is loaded as the host loads it."""
-    spec = importlib.util.spec_from_file_location(
-        NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module
-    spec.loader.exec_module(module)
+def pack(part_of_pack):
+    """The parts that need no host."""
     names = ["nodes.session", "nodes.render_thread", "nodes.scrub", "nodes.scrub_request", "nodes.types"]
     names += ["nodes.routes", "nodes.cache_facts", "pantheon_core.cache", "pantheon_core.synthetic"]
     names += ["pantheon_core.trajectory"]
-    yield SimpleNamespace(
-        **{name.split(".")[-1]: importlib.import_module(f"{NAME}.{name}") for name in names}
-    )
-    for key in [key for key in sys.modules if key == NAME or key.startswith(f"{NAME}.")]:
-        del sys.modules[key]
+    return SimpleNamespace(**{name.split(".")[-1]: part_of_pack(name) for name in names})
 
 
 @pytest.fixture(scope="module")

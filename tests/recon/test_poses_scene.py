@@ -184,6 +184,7 @@ def test_a_scene_estimates_what_it_is_not_given(room: list[TracedFrame]) -> None
     cache, report = reconstruct_scene([frame.rgb for frame in room[:2]], "tiny", _first_two(room))
     assert len(cache.T_world_anchor) == 2
     assert all(one.kind in ("kept", "ratio", "affine") for one in report.alignments)
+    assert all(one.error <= one.error_before for one in report.alignments)
     assert max(one.error for one in report.alignments) < math.log(1.5)
 
 
