@@ -215,12 +215,11 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=["room", "street", "garden"])
     parser.add_argument("--moves", type=float, nargs="+", default=[0.3, 0.8], help="metres from the source")
     parser.add_argument("--edge-rule", default="plane")
-    parser.add_argument("--grazing", type=float, default=CacheSettings().grazing)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peers", action="store_true", help="measure other ways to draw in the same run")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    settings = CacheSettings(edge_rule=args.edge_rule, grazing=args.grazing)
+    settings = CacheSettings(edge_rule=args.edge_rule)
     rows: list[dict[str, float | str]] = []
     runs: list[dict[str, list[float]]] = []
     sizes: list[dict[str, int]] = []

@@ -39,31 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def _edge_inputs() -> list[Any]:
-    """Where no surface is made."""
-    return [
-        advanced(
-            io.Float.Input,
-            "edge_step",
-            default=0.05,
-            min=0.0,
-            max=10.0,
-            step=0.01,
-            tooltip="A step in distance between neighbouring pixels above this fraction is an "
-            "edge: no surface is stretched over it.",
-        ),
-        advanced(
-            io.Float.Input,
-            "grazing",
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="Surfaces that were seen at a flatter angle than this (its sine) are left out.",
-        ),
-    ]
-
-
 class Build3DCache(io.ComfyNode):
     """Reconstructs the scene of one or several panoramas."""
 
@@ -123,7 +98,16 @@ class Build3DCache(io.ComfyNode):
                     tooltip="Put the sky at infinity, so that it turns with the camera and never moves. "
                     "Switch it off indoors if a wall is taken for sky.",
                 ),
-                *_edge_inputs(),
+                advanced(
+                    io.Float.Input,
+                    "edge_step",
+                    default=0.05,
+                    min=0.0,
+                    max=10.0,
+                    step=0.01,
+                    tooltip="A step in distance between neighbouring pixels above this fraction is an "
+                    "edge: no surface is stretched over it.",
+                ),
                 *depth_inputs(),
                 *more_geometry_inputs(),
             ],
@@ -147,7 +131,6 @@ class Build3DCache(io.ComfyNode):
         confidence: float,
         sky: bool,
         edge_step: float,
-        grazing: float,
         depth_kind: str = "inverse distance",
         depth=None,
         moge_geometry: dict | None = None,
@@ -168,7 +151,7 @@ class Build3DCache(io.ComfyNode):
         settings = ReconSettings(
             confidence_threshold=confidence,
             remove_sky=sky,
-            cache=CacheSettings(edge_rtol=edge_step, grazing=grazing),
+            cache=CacheSettings(edge_rtol=edge_step),
         )
         cloud = read_cloud(point_cloud, point_cloud_axes, scale)
         if cloud is not None:

@@ -1,6 +1,6 @@
 """Open3D's ray casting (Embree) of the cache's own mesh: exact hits, colours linear over each triangle.
 
-Triangles over depth edges hide and are holes, as in our renderer. The sky is a direction without a hit.
+Triangles over depth edges are left out, as in our renderer. The sky is a direction without a hit.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class RayCast:
         self.scene = open3d.t.geometry.RaycastingScene(nthreads=1)
         as_tensor = open3d.core.Tensor.from_numpy
         self.as_tensor = as_tensor
-        triangles = cache.triangles.numpy().astype(np.uint32)
-        self.scene.add_triangles(as_tensor(cache.points.numpy()), as_tensor(triangles))
-        self.triangles, self.edge, self.sky = cache.triangles.long(), cache.edge, cache.sky
+        solid = cache.triangles[~cache.edge]
+        self.scene.add_triangles(as_tensor(cache.points.numpy()), as_tensor(solid.numpy().astype(np.uint32)))
+        self.triangles, self.sky = solid.long(), cache.sky
         self.colors, self.height = cache.colors.float() / 255, height
         self.rays = erp_rays(height)
 
@@ -39,17 +39,15 @@ class RayCast:
         face = torch.from_numpy(hits["primitive_ids"].numpy().astype(np.int64))
         uv = torch.from_numpy(hits["primitive_uvs"].numpy())
         hit = torch.isfinite(t)
-        solid = hit.clone()
-        solid[hit] = ~self.edge[face[hit]]
-        u, v = uv[solid].unbind(-1)
+        u, v = uv[hit].unbind(-1)
         weight = torch.stack((1 - u - v, u, v), -1)
         rgb = torch.zeros(*t.shape, 3)
-        rgb[solid] = (self.colors[self.triangles[face[solid]]] * weight[..., None]).sum(1)
+        rgb[hit] = (self.colors[self.triangles[face[hit]]] * weight[..., None]).sum(1)
         rgb = rgb.permute(2, 0, 1)
-        covered = solid.clone()
+        covered = hit.clone()
         if self.sky is not None:
             seen = sample_erp(self.sky.mask[None].float(), toward, mode="nearest", antialias=False)[0] > 0.5
             seen &= ~hit
             rgb = torch.where(seen, sample_erp(self.sky.rgb, toward, antialias=False), rgb)
             covered |= seen
-        return rgb, torch.where(solid, t, 0.0), covered
+        return rgb, torch.where(hit, t, 0.0), covered

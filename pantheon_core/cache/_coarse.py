@@ -118,8 +118,8 @@ def each_once(corners: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
     position = torch.arange(len(which), device=which.device)
     first = position.new_full((len(found),), len(which)).scatter_reduce_(0, which, position, "amin")
     # Edges of all that became one: only where each was an edge is the one left an edge.
-    hides = edge.new_ones(len(found), dtype=torch.uint8)
-    hides.scatter_reduce_(0, which, edge.to(torch.uint8), "amin")
+    flags = edge.new_ones(len(found), dtype=torch.uint8)
+    flags.scatter_reduce_(0, which, edge.to(torch.uint8), "amin")
     # Neighbours in the picture stay neighbours in the list: a shuffled cache renders far slower.
     order = first.argsort()
-    return corners[first[order]].to(torch.int32), hides[order].bool()
+    return corners[first[order]].to(torch.int32), flags[order].bool()

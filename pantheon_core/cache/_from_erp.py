@@ -12,7 +12,7 @@ from ..check import check_erp, check_rotation, check_shape
 from ..errors import InputError
 from ..geometry import erp_rays
 from ._sky import sky_layer
-from ._surface import depth_edges, facing, grid_triangles, pole_fan
+from ._surface import depth_edges, grid_triangles, pole_fan
 from ._types import CacheSettings, PointCache, Provenance
 
 __all__ = ["cache_from_erp"]
@@ -69,7 +69,7 @@ def cache_from_erp(
     vertices, colors, sure, keep = _vertices(rgb, distance.float(), confidence.float(), use)
     triangles, edge = None, None
     if settings.surface:
-        triangles, edge = _surface(distance.float(), use, vertices, keep, settings)
+        triangles, edge = _surface(distance.float(), use, keep, settings)
     points = vertices[keep] @ T_world_cam[:3, :3].T + T_world_cam[:3, 3]
     provenance: Provenance = {"source": "erp", "height": height}
     provenance |= {f"settings.{name}": value for name, value in dataclasses.asdict(settings).items()}
@@ -124,9 +124,7 @@ def _vertices(
     return torch.cat(points), torch.cat(colors), torch.cat(sure), torch.cat(keep)
 
 
-def _surface(
-    distance: Tensor, use: Tensor, vertices: Tensor, keep: Tensor, settings: CacheSettings
-) -> tuple[Tensor, Tensor]:
+def _surface(distance: Tensor, use: Tensor, keep: Tensor, settings: CacheSettings) -> tuple[Tensor, Tensor]:
     """(M, 3) int32 indices into the kept vertices and (M,) bool edge flags."""
     height, width = distance.shape
     edge_x, edge_y = depth_edges(distance, use, settings)
@@ -136,10 +134,5 @@ def _surface(
             parts.append(pole_fan(row, vertex, use[row], edge_x[row], row * width))
     triangles = torch.cat([part[0] for part in parts])
     edge = torch.cat([part[1] for part in parts])
-    if settings.grazing > 0:
-        # Only over edges: a floor far away is seen at a grazing angle too, and it is no skin.
-        skin = edge.clone()
-        skin[edge] = facing(vertices, triangles[edge]) < settings.grazing
-        triangles, edge = triangles[~skin], edge[~skin]
     number = keep.cumsum(0, dtype=torch.int32) - 1
     return number[triangles], edge

@@ -8,9 +8,7 @@ from torch.nn import functional as F
 
 from ._types import CacheSettings
 
-__all__ = ["depth_edges", "facing", "grid_triangles", "pole_fan"]
-
-_BLOCK = 1 << 19  # triangles per block of the float64 work: bounds the memory at any panorama size
+__all__ = ["depth_edges", "grid_triangles", "pole_fan"]
 
 
 def _shift(field: Tensor, dim: int, steps: int) -> Tensor:
@@ -129,22 +127,3 @@ def pole_fan(
     triangles = torch.stack((pole, here, after) if row == 0 else (pole, after, here), -1)
     whole = ring_valid & ring_valid.roll(-1)
     return triangles[whole], ring_edge[whole]
-
-
-def facing(points: Tensor, triangles: Tensor) -> Tensor:
-    """|n.d| of triangles seen from the origin: the sine of the angle between surface and line of sight.
-
-    Args:
-        points: (N, 3) in the source camera's frame; triangles: (M, 3).
-
-    Returns:
-        (M,) float64 in 0..1; 0 for triangles without area.
-    """
-    out = []
-    for block in triangles.split(_BLOCK):
-        a, b, c = points[block].double().unbind(1)
-        normal = torch.linalg.cross(b - a, c - a)
-        middle = a + b + c
-        size = (normal.norm(dim=-1) * middle.norm(dim=-1)).clamp_min(1e-300)
-        out.append((normal * middle).sum(-1).abs() / size)
-    return torch.cat(out) if out else points.new_zeros(0, dtype=torch.float64)

@@ -48,7 +48,7 @@ class PointCache:
         confidence: (N,) float32, 0..1.
         anchor: (N,) int16, which anchor saw the point: a row of `T_world_anchor`.
         triangles: (M, 3) int32 indices into the points, or None for a cloud without a surface.
-        edge: (M,) bool, triangles over a depth edge: they hide what is just behind, their pixels are holes.
+        edge: (M,) bool, triangles over a depth edge: they are not drawn. Cleaning may make them surface.
         sky: the layer at infinity, or None when no sky was seen.
         T_world_anchor: (A, 4, 4) float32, cameras of the anchors.
         anchor_pixel_angle: (A,) float32 radians between neighbouring pixels of the anchor's panorama, 0
@@ -110,10 +110,6 @@ class CacheSettings:
     Attributes:
         confidence_threshold: points below this confidence (0..1) are left out; 0.25 is the paper's value.
         surface: False keeps a cloud of points only.
-        grazing: edge triangles with |n.d| below this sine, seen from the source, are removed. 0, the default,
-            removes none: the skins stretched over a depth edge stay as flagged triangles that hide what is
-            just behind them, which measures better than seeing through them (benchmarks/scaffold.py). 0.04
-            leaves fewer holes and more false colours.
         edge_rtol: a step of the distance between neighbouring pixels above this fraction may be a depth edge.
         edge_rule: "plane" flags steps that no straight surface on either side explains, so that slanted
             floors stay whole; "range" flags every step in the 3x3 neighbourhood, for depth maps that smear
@@ -123,7 +119,6 @@ class CacheSettings:
 
     confidence_threshold: float = 0.25
     surface: bool = True
-    grazing: float = 0.0
     edge_rtol: float = 0.05
     edge_rule: Literal["plane", "range"] = "plane"
     sky_fill: bool = True
@@ -131,7 +126,6 @@ class CacheSettings:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("confidence_threshold", 0, 1),
-            ("grazing", 0, 1),
             ("edge_rtol", 0, math.inf),
         ):
             value = getattr(self, name)

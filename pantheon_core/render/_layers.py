@@ -31,8 +31,8 @@ class Layer:
 def blend_layers(layers: list[Layer], parts: tuple[Part, ...], position: Tensor) -> Layer:
     """Put the layers of several anchors together for a camera at `position` (3,).
 
-    A depth edge of one anchor hides nothing from another that saw what is there. Surfaces within
-    BLEND_DEPTH of the nearest one are blended, each weighted by the inverse square of its anchor's distance.
+    Surfaces within BLEND_DEPTH of the nearest one are blended, each weighted by the inverse square of its
+    anchor's distance.
     """
     if len(layers) == 1:
         return layers[0]

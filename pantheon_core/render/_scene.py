@@ -15,15 +15,14 @@ from ._pixel_grid import pixel_grids
 from ._rims import extend_rims
 
 __all__ = [
+    "BACK_BIAS",
     "BLEND_DEPTH",
     "CAP_CORE",
     "CAP_MAX",
     "CAP_SCALE",
     "DENSE_SCALE",
-    "EDGE_BIAS",
     "FARTHEST",
     "ON_EDGE",
-    "SKIN_REACH",
     "SKY_REACH",
     "Part",
     "RenderedFrame",
@@ -38,9 +37,8 @@ CAP_CORE = 0.7  # over a surface a cap shows only so many pixels of its radius: 
 RIM_SCALE = 0.5  # at a surface's rim the same in pixels of the source, which reach half a pixel on
 RIM_LEAST = 1e-3  # and in pixels of the frame: none to speak of
 BLEND_DEPTH = 0.05  # caps within this fraction behind the nearest one are blended with it
-EDGE_BIAS = 1 + BLEND_DEPTH  # a triangle hides what is so much farther: it ends on what it must not hide
+BACK_BIAS = 1 + BLEND_DEPTH  # a far side hides what is so much farther: it ends on what it must not hide
 SKY_REACH = 0.01  # least part of a direction's four pixels that is sky: it goes on behind things by a pixel
-SKIN_REACH = 1.1  # an edge triangle hides as far as so many times its near side's distance: things have depth
 ON_EDGE = 1e-6  # radians: rays this close to a triangle's side hit it, so that rays through vertices do
 
 FARTHEST = float(torch.tensor(3e38))  # the depth limit where nothing is
@@ -72,7 +70,6 @@ class Part:
         triangles: (M, 3) int32, their front turned to the anchor.
         pairs: (P,) int32, each triangle once: number k of the first of two that share the side opposite their
             first corners, k = (a, b, c) and k + 1 = (d, c, b); or -1 - k for a triangle alone.
-        edge: (M,) uint8, 1 where a triangle only hides.
         bend: (M, 3, 3) int8, how the colour bends along the sides, see `color_bends`.
         bare: (K,) int32, points drawn as caps: those that no surface shows, and the rims of surfaces, where
             they lie on no panorama's grid.
@@ -85,7 +82,6 @@ class Part:
 
     triangles: Tensor
     pairs: Tensor
-    edge: Tensor
     bend: Tensor
     bare: Tensor
     bare_scale: Tensor
@@ -124,31 +120,29 @@ def prepare(cache: PointCache, device: torch.device) -> Scene:
     anchor = cache.anchor.to(device).contiguous()
     centers = cache.T_world_anchor[:, :3, 3].to(points)
     triangles = torch.zeros((0, 3), dtype=torch.int32, device=device)
-    edge = torch.zeros(0, dtype=torch.uint8, device=device)
     if cache.triangles is not None and cache.edge is not None and len(cache.triangles):
-        edge = cache.edge.to(device).to(torch.uint8).contiguous()
-        triangles = _face_anchor(points, cache.triangles.to(device), centers, anchor)
-    solid = triangles[edge == 0]
+        solid = cache.triangles[~cache.edge].to(device)
+        triangles = _face_anchor(points, solid, centers, anchor)
     covered = torch.zeros(len(points), dtype=torch.bool, device=device)
-    covered[solid.long().reshape(-1)] = True
+    covered[triangles.long().reshape(-1)] = True
     rim = torch.zeros_like(covered)
     if cache.anchor_pixel_angle is not None:
-        rim = _rim(solid.long(), covered)
+        rim = _rim(triangles.long(), covered)
     grids = pixel_grids(cache, points) if len(triangles) else []
     bend = color_bends(cache, triangles, covered & ~rim, grids)
-    rims = extend_rims(points, solid, anchor, grids)
+    rims = extend_rims(points, triangles, anchor, grids)
     bare = ((~covered | rim) & ~rims.bound).nonzero()[:, 0]
     radius, scale = _cap_sizes(cache, (points[bare], anchor[bare].long()), rim[bare], len(triangles) > 0)
     points, anchor = torch.cat((points, rims.points)), torch.cat((anchor, anchor[rims.source]))
     colors, more = cache.colors.to(device), len(rims.triangles)
     triangles = torch.cat((triangles, _face_anchor(points, rims.triangles, centers, anchor)))
-    edge, bend = F.pad(edge, (0, more)), F.pad(bend, (0, 0, 0, 0, 0, more))
+    bend = F.pad(bend, (0, 0, 0, 0, 0, more))
     sky = cache.sky
     return Scene(
         points=points,
         colors=torch.cat((colors, colors[rims.source])),
         anchor=anchor,
-        parts=_parts((triangles, edge, bend), (bare.to(torch.int32), scale, radius), anchor, centers),
+        parts=_parts((triangles, bend), (bare.to(torch.int32), scale, radius), anchor, centers),
         sky_rgb=None if sky is None else sky.rgb.to(device).float().contiguous(),
         sky_mask=None if sky is None else sky.mask.to(device).contiguous(),
     )
@@ -185,15 +179,14 @@ def _rim(triangles: Tensor, covered: Tensor) -> Tensor:
 
 
 def _parts(
-    surface: tuple[Tensor, Tensor, Tensor],
+    surface: tuple[Tensor, Tensor],
     caps: tuple[Tensor, Tensor, Tensor],
     anchor: Tensor,
     centers: Tensor,
 ) -> tuple[Part, ...]:
     """One part for every anchor; a cloud without a surface, or of one anchor, is drawn whole.
 
-    `surface` is triangles, edge flags and bends; `caps` are numbers, scales and radii of the points drawn as
-    caps.
+    `surface` is triangles and bends; `caps` are numbers, scales and radii of the points drawn as caps.
     """
     if len(centers) == 1 or not len(surface[0]):
         return (_part(surface, caps, centers[0], 0),)
@@ -202,23 +195,22 @@ def _parts(
     for index, center in enumerate(centers):
         mine, my_bare = of_triangle == index, of_bare == index
         if bool(mine.any()) or bool(my_bare.any()):
-            triangles, edge, bend = (x[mine] for x in surface)
+            triangles, bend = (x[mine] for x in surface)
             bare, scale, radius = (x[my_bare] for x in caps)
-            parts.append(_part((triangles, edge, bend), (bare, scale, radius), center, index))
+            parts.append(_part((triangles, bend), (bare, scale, radius), center, index))
     return tuple(parts)
 
 
 def _part(
-    surface: tuple[Tensor, Tensor, Tensor], caps: tuple[Tensor, Tensor, Tensor], center: Tensor, anchor: int
+    surface: tuple[Tensor, Tensor], caps: tuple[Tensor, Tensor, Tensor], center: Tensor, anchor: int
 ) -> Part:
-    triangles, edge, bend = surface
+    triangles, bend = surface
     bare, scale, radius = caps
     turn, pairs = pair_up(triangles)
     order = (turn[:, None] + torch.arange(3, device=turn.device)) % 3
     return Part(
         triangles=triangles.gather(1, order),
         pairs=pairs,
-        edge=edge,
         bend=bend.gather(1, order[..., None].expand_as(bend)),
         bare=bare,
         bare_scale=scale,

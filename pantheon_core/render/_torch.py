@@ -62,8 +62,7 @@ class TorchRenderer:
         scene, position = self._scene, view.pose[:3, 3]
         layers = []
         for (part, mesh, paint), spots in zip(self._parts, view.spots, strict=True):
-            source = (part.center - position) @ view.pose[:3, :3]
-            keys = raster(mesh, grid, view.cam, view.pixel, source, spots)
+            keys = raster(mesh, grid, view.cam, view.pixel, spots)
             layers.append(surface(paint, grid, view.cam, keys))
             if len(part.bare):
                 caps(scene, part, grid, view.cam, view.pixel, math.pi / self._height, layers[-1])

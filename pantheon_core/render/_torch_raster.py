@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._scene import EDGE_BIAS, ON_EDGE, SKIN_REACH, Part
+from ._scene import BACK_BIAS, ON_EDGE, Part
 from ._torch_boxes import pair_boxes, wide_boxes
 from ._torch_samples import SampleGrid
 from ._torch_vectors import Vector, cross, dot, minus, side, take
@@ -28,12 +28,10 @@ class Mesh:
     Attributes:
         corners: (4, P) int32 a, b, c, d; d = c where abc is alone.
         number: (P,) int64, abc's number in its part; dcb's is one more.
-        edge: (P,) uint8, bit 0 where abc only hides, bit 1 where dcb does.
     """
 
     corners: Tensor
     number: Tensor
-    edge: Tensor
 
     @staticmethod
     def of(part: Part) -> Mesh:
@@ -45,7 +43,6 @@ class Mesh:
         return Mesh(
             corners=torch.cat((part.triangles[first].T, other[None])),
             number=first,
-            edge=part.edge[first] | torch.where(alone, 0, part.edge[second] << 1),
         )
 
     def select(self, index: Tensor) -> Mesh:
@@ -53,16 +50,15 @@ class Mesh:
         return Mesh(
             corners=self.corners.index_select(1, index),
             number=self.number.index_select(0, index),
-            edge=self.edge.index_select(0, index),
         )
 
     def blocks(self, length: int) -> list[Mesh]:
         """Runs of at most so many pairs."""
-        parts = (x.split(length, -1) for x in (self.corners, self.number, self.edge))
-        return [Mesh(corners=c, number=n, edge=e) for c, n, e in zip(*parts, strict=True)]
+        parts = (x.split(length, -1) for x in (self.corners, self.number))
+        return [Mesh(corners=c, number=n) for c, n in zip(*parts, strict=True)]
 
 
-def raster(mesh: Mesh, grid: SampleGrid, cam: Tensor, pixel: Tensor, source: Tensor, spots: Tensor) -> Tensor:
+def raster(mesh: Mesh, grid: SampleGrid, cam: Tensor, pixel: Tensor, spots: Tensor) -> Tensor:
     """The nearest triangle of every sample.
 
     Args:
@@ -70,7 +66,6 @@ def raster(mesh: Mesh, grid: SampleGrid, cam: Tensor, pixel: Tensor, source: Ten
         grid: S samples.
         cam: (3, N) points in the camera's frame.
         pixel: (2, N) their x and y in pixels of the frame.
-        source: (3,) the anchor in the camera's frame.
         spots: (P,) int32, where in `SampleGrid.near` a pair asks whether samples are near it: written where
             the grid is every pixel of the frame, read where it is a finer one of the same view.
 
@@ -79,7 +74,7 @@ def raster(mesh: Mesh, grid: SampleGrid, cam: Tensor, pixel: Tensor, source: Ten
     """
     keys = torch.full((grid.rays.shape[1],), _EMPTY, dtype=torch.int64, device=cam.device)
     at_eye = bool(((cam[0] == 0) & (cam[1] == 0) & (cam[2] == 0)).any())
-    draw = _Draw(grid=grid, cam=cam, source=source, at_eye=at_eye, keys=keys)
+    draw = _Draw(grid=grid, cam=cam, at_eye=at_eye, keys=keys)
     pixel = grid.pixels(pixel)
     if grid.near is not None:
         mesh = mesh.select(grid.near.index_select(0, spots).nonzero()[:, 0])
@@ -120,7 +115,6 @@ class _Draw:
 
     grid: SampleGrid
     cam: Tensor
-    source: Tensor
     at_eye: bool
     keys: Tensor
 
@@ -128,14 +122,13 @@ class _Draw:
         """(K,) numbers of pairs in the mesh, and of the samples to try them at."""
         a, b, c, d = (take(self.cam, corner.index_select(0, item)) for corner in mesh.corners)
         ray = take(self.grid.rays, where)
-        edge = mesh.edge.index_select(0, item)
         number = mesh.number.index_select(0, item)
         # Signed squares beside the square of the slack: e >= 0 or |e| <= slack |n| is then one sum.
         (bc, by_bc), (ca, by_ca), (ab, by_ab), (bd, by_bd), (dc, by_dc) = (
             _beside(side(p, q), ray) for p, q in ((b, c), (c, a), (a, b), (b, d), (d, c))
         )
-        key = self._keys((a, b, c), ((bc, by_bc), (ca, by_ca), (ab, by_ab)), ray, edge & 1, number)
-        other = self._keys((d, c, b), ((-bc, by_bc), (bd, by_bd), (dc, by_dc)), ray, edge >> 1, number + 1)
+        key = self._keys((a, b, c), ((bc, by_bc), (ca, by_ca), (ab, by_ab)), ray, number)
+        other = self._keys((d, c, b), ((-bc, by_bc), (bd, by_bd), (dc, by_dc)), ray, number + 1)
         self.keys.scatter_reduce_(0, where, torch.minimum(key, other), "amin")
 
     def _keys(
@@ -143,7 +136,6 @@ class _Draw:
         corners: tuple[Vector, Vector, Vector],
         sides: tuple[tuple[Tensor, Tensor], ...],
         ray: Vector,
-        edge: Tensor,
         number: Tensor,
     ) -> Tensor:
         a, b, c = corners
@@ -155,31 +147,11 @@ class _Draw:
         if self.at_eye:  # a triangle with a corner in the camera is seen along its plane, not at all
             hit &= torch.minimum(torch.minimum(dot(a, a), dot(b, b)), dot(c, c)) > 0
         t = det / q
-        skin = (edge > 0).nonzero()[:, 0]
-        if len(skin):
-            hit[skin] &= self._in_reach(corners, ray, t, skin)
-        hides = (sign < 0) | (edge > 0)
-        if bool(hides.any()):
-            t = t * t.new_tensor((1.0, EDGE_BIAS)).index_select(0, hides.int())
+        away = sign < 0
+        if bool(away.any()):
+            t = t * t.new_tensor((1.0, BACK_BIAS)).index_select(0, away.int())
         bits = (t.view(torch.int32) | (hit.int() - 1)) & _NOTHING
         return (bits.long() << 32) | number
-
-    def _in_reach(
-        self, corners: tuple[Vector, Vector, Vector], ray: Vector, t: Tensor, which: Tensor
-    ) -> Tensor:
-        """(K,) bool: an edge triangle hides at this distance, not far behind its near side."""
-        x, y, z = self.source
-
-        def far(p: Vector) -> Tensor:
-            off = p[0] - x, p[1] - y, p[2] - z
-            return dot(off, off).sqrt()
-
-        def pick(p: Vector) -> Vector:
-            return p[0].index_select(0, which), p[1].index_select(0, which), p[2].index_select(0, which)
-
-        near = torch.stack([far(pick(p)) for p in corners]).amin(0)
-        at, (u, v, w) = t.index_select(0, which), pick(ray)
-        return far((at * u, at * v, at * w)) <= SKIN_REACH * near
 
 
 def _beside(normal: Vector, ray: Vector) -> tuple[Tensor, Tensor]:

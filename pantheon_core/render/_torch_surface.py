@@ -22,14 +22,12 @@ class Paint:
 
     Attributes:
         corners: (3, M) int32.
-        edge: (M,) uint8.
         bend: (9, M) int8, the three channels of side 0, those of side 1, those of side 2.
         colors: (3, N) uint8 of the scene's points.
         anchor: the part's.
     """
 
     corners: Tensor
-    edge: Tensor
     bend: Tensor
     colors: Tensor
     anchor: int
@@ -39,7 +37,6 @@ class Paint:
         """A part's triangles, with the (3, N) colours of all points."""
         return Paint(
             corners=part.triangles.T.contiguous(),
-            edge=part.edge,
             bend=part.bend.view(-1, 9).T.contiguous(),
             colors=colors,
             anchor=part.anchor,
@@ -76,7 +73,7 @@ def _show(paint: Paint, grid: SampleGrid, cam: Tensor, keys: Tensor, at: Tensor,
     corners = take(paint.corners, face)
     a, b, c = (take(cam, corner) for corner in corners)
     turned = dot(cross(minus(b, a), minus(c, a)), a)
-    solid = (turned > 0) & (paint.edge.index_select(0, face) == 0)
+    solid = turned > 0
     u, v, w = (dot(side(p, q), ray).clamp_min(0) for p, q in ((b, c), (c, a), (a, b)))
     whole = (u + v + w).clamp_min(torch.finfo(t.dtype).tiny)
     sides = v * w, w * u, u * v

@@ -16,13 +16,12 @@ from ..warp_runtime import load_warp, quiet_warp
 from ._layers import Layer, blend_layers
 from ._samples import direction_tables, mix_samples
 from ._scene import (
+    BACK_BIAS,
     BLEND_DEPTH,
     CAP_CORE,
     CAP_MAX,
-    EDGE_BIAS,
     FARTHEST,
     ON_EDGE,
-    SKIN_REACH,
     Part,
     RenderedFrame,
     Scene,
@@ -42,34 +41,30 @@ def _packed(color: Tensor) -> Tensor:
     return (r | g << 8 | b << 16).contiguous()
 
 
-def _packed_pairs(part: Part) -> tuple[Tensor, Tensor, Tensor]:
+def _packed_pairs(part: Part) -> tuple[Tensor, Tensor]:
     """Pairs of triangles abc and dcb, in few bytes: the kernels wait for memory more than they reckon.
 
     Returns:
-        (P, 4) int32 corners a, b, c, d, d = -1 where abc is alone; (P,) uint8 edge flags, bit k that
-        of triangle k; (P, 4) int32 bends: of the sides bc, ca, ab and bd in the low three bytes, of dc over
-        the high bytes of the first three.
+        (P, 4) int32 corners a, b, c, d, d = -1 where abc is alone; (P, 4) int32 bends: of the sides bc, ca,
+        ab and bd in the low three bytes, of dc over the high bytes of the first three.
     """
     alone = part.pairs < 0
     first = torch.where(alone, -1 - part.pairs, part.pairs).long()
     second = torch.where(alone, first, first + 1)
     other = torch.where(alone, -1, part.triangles[second, 0])
     corners = torch.cat((part.triangles[first], other[:, None]), 1)
-    edge = part.edge[first] | torch.where(alone, 0, part.edge[second] << 1)
     bend = part.bend.to(torch.int32) + 128
     low = _packed(torch.cat((bend[first], bend[second, 1:2]), 1))
     low[:, :3] |= bend[second, 2] << 24
-    low[:, 3] |= edge.to(torch.int32) << 24
-    return corners.contiguous(), edge, low
+    return corners.contiguous(), low
 
 
 class _Arrays:
     """A part's tensors as Warp arrays."""
 
     def __init__(self, wp: ModuleType, part: Part) -> None:
-        corners, edge, bend = _packed_pairs(part)
-        self.corners, self.edge = wp.from_torch(corners, dtype=wp.vec4i), wp.from_torch(edge)
-        self.bend = wp.from_torch(bend, dtype=wp.vec4i)
+        corners, bend = (wp.from_torch(x, dtype=wp.vec4i) for x in _packed_pairs(part))
+        self.corners, self.bend = corners, bend
         self.bare, self.radius = wp.from_torch(part.bare), wp.from_torch(part.bare_radius)
         self.scale = wp.from_torch(part.bare_scale)
         self.anchor = part.anchor
@@ -132,7 +127,6 @@ class WarpRenderer:
         self._points = wp.from_torch(scene.points, dtype=wp.vec3)
         self._colors, self._anchor = wp.from_torch(_packed(scene.colors)), wp.from_torch(scene.anchor)
         self._parts = [_Arrays(wp, part) for part in scene.parts]
-        self._centers = [part.center.cpu() for part in scene.parts]  # here, so that no frame waits for them
         if scene.sky_rgb is not None and scene.sky_mask is not None:
             layer = torch.cat((scene.sky_rgb, scene.sky_mask[None].float())).permute(1, 2, 0).contiguous()
             self._sky = wp.from_torch(layer, dtype=wp.vec4)
@@ -210,10 +204,8 @@ class WarpRenderer:
     def _paint(self, rays: _Rays, vertices: list[Any], spots: list[list[Any]], pose: Tensor) -> Layer:
         """All parts and the sky, at one set of samples."""
         wp, scene = self._wp, self._scene
-        sources = [(center - pose[:3, 3]) @ pose[:3, :3] for center in self._centers]
         layers = [
-            self._layer(part, rays, [*vertices, *spot], wp.vec3(*source.tolist()))
-            for part, spot, source in zip(self._parts, spots, sources, strict=True)
+            self._layer(part, rays, [*vertices, *spot]) for part, spot in zip(self._parts, spots, strict=True)
         ]
         layer = blend_layers(layers, scene.parts, pose[:3, 3].to(self._torch_device))
         if scene.sky_rgb is not None:
@@ -224,7 +216,7 @@ class WarpRenderer:
             self._launch(self._colour.sky, -(-rays.count // self._grain), inputs)
         return layer
 
-    def _layer(self, part: _Arrays, rays: _Rays, place: list[Any], source: Any) -> Layer:
+    def _layer(self, part: _Arrays, rays: _Rays, place: list[Any]) -> Layer:
         """Surface and bare points of one part; `place` is the vertices, their pixels and the spots."""
         wp, count = self._wp, rays.count
         cam, pixel, spots, cap_spots = place
@@ -238,10 +230,10 @@ class WarpRenderer:
         coverage = layer.coverage.view(torch.uint8)
         out = [wp.from_torch(x) for x in (layer.rgb, layer.distance, coverage, layer.anchor)]
         limit = wp.from_torch(layer.limit)
-        view = self._view(rays, source)
+        view = self._view(rays)
         if part.pair_count:
             keys = wp.from_torch(self._new((count,), _EMPTY, torch.int64))
-            mesh = [part.corners, part.edge, pixel, cam]
+            mesh = [part.corners, pixel, cam]
             self._launch(self._raster, part.pair_count, [*mesh, view, spots, keys])
             mesh = [keys, cam, part.corners, part.bend, self._colors, part.anchor]
             rule = [*rays.tables, rays.where, self._grain, BLEND_DEPTH, FARTHEST]
@@ -250,12 +242,12 @@ class WarpRenderer:
             self._caps(part, view, [cam, pixel, cap_spots], limit, out)
         return layer
 
-    def _view(self, rays: _Rays, source: Any) -> Any:
+    def _view(self, rays: _Rays) -> Any:
         """The kernels' View."""
         view = self._k.View()
         view.columns, view.rows = rays.tables
         view.slot, view.near, view.blocks, view.fine = rays.slot, rays.near, rays.blocks, rays.fine
-        view.slack, view.bias, view.skin, view.source = ON_EDGE, EDGE_BIAS, SKIN_REACH, source
+        view.slack, view.bias = ON_EDGE, BACK_BIAS
         return view
 
     def _caps(self, part: _Arrays, view: Any, place: list[Any], limit: Any, out: list[Any]) -> None:

@@ -90,8 +90,6 @@ class View:
     fine: wp.int32
     slack: wp.float32
     bias: wp.float32
-    skin: wp.float32
-    source: wp.vec3
 
 
 @wp.func

@@ -121,7 +121,6 @@ def draw(
     f: wp.int32,
     corner: wp.vec3i,
     box: wp.vec4,
-    hides: bool,
     cam: wp.array(dtype=wp.vec3),
     view: View,
     keys: wp.array(dtype=wp.int64),
@@ -153,11 +152,7 @@ def draw(
         y0 = wp.where(ends[0] != 0, 0, y0)
         y1 = wp.where(ends[1] != 0, H - 1, y1)
     x1 = wp.min(x1, x0 + W - 1)
-    factor = wp.where(s < 0.0 or hides, view.bias, 1.0)
-    reach = wp.float32(3.0e38)
-    if hides:
-        near = wp.min(wp.length(a - view.source), wp.length(b - view.source))
-        reach = view.skin * wp.min(near, wp.length(c - view.source))
+    factor = wp.where(s < 0.0, view.bias, 1.0)
     for y in range(y0, y1 + 1):
         row = view.rows[y]
         for k in range(x0, x1 + 1):
@@ -176,16 +171,13 @@ def draw(
             ):
                 q = wp.dot(N, d)
                 if q * s > 0.0:
-                    t = det / q
-                    if not hides or wp.length(t * d - view.source) <= reach:
-                        wp.atomic_min(keys, at, pack(t * factor, f))
+                    wp.atomic_min(keys, at, pack(det / q * factor, f))
 
 
 @wp.func
 def shoot(
     f: wp.int32,
     corner: wp.vec3i,
-    hides: bool,
     sure: bool,
     at: wp.int32,
     d: wp.vec3,
@@ -213,12 +205,7 @@ def shoot(
             and inside(s * wp.dot(d, nc), nc, view.slack)
         ):
             return
-    t = det / q
-    if hides:
-        near = wp.min(wp.length(a - view.source), wp.length(b - view.source))
-        if wp.length(t * d - view.source) > view.skin * wp.min(near, wp.length(c - view.source)):
-            return
-    wp.atomic_min(keys, at, pack(t * wp.where(s < 0.0 or hides, view.bias, 1.0), f))
+    wp.atomic_min(keys, at, pack(det / q * wp.where(s < 0.0, view.bias, 1.0), f))
 
 
 @wp.func
@@ -232,7 +219,6 @@ def corners_of(corner: wp.vec4i, k: wp.int32) -> wp.vec3i:
 @wp.kernel
 def raster(
     corners: wp.array(dtype=wp.vec4i),
-    edge: wp.array(dtype=wp.uint8),
     pixel: wp.array(dtype=wp.vec2),
     cam: wp.array(dtype=wp.vec3),
     view: View,
@@ -271,8 +257,7 @@ def raster(
     if not flat:
         while k <= last:
             box = box_of(wp.where(k == 0, pa, pd), pb, pc, width)
-            hides = (wp.int32(edge[i]) & (k + 1)) != 0
-            draw(2 * i + k, corners_of(corner, k), box, hides, cam, view, keys)
+            draw(2 * i + k, corners_of(corner, k), box, cam, view, keys)
             k += 1
         return
     # Few pixels, away from the poles and the seam: most rays are told apart in the plane.
@@ -292,9 +277,7 @@ def raster(
             q = wp.vec2(wp.float32(x), wp.float32(y)) - pb
             e = depth_in(q, ba, bc, margin)
             if e[0] >= 0.0:
-                hides = (wp.int32(edge[i]) & 1) != 0
-                shoot(2 * i, corners_of(corner, 0), hides, e[1] > 0.0, at, d, cam, view, keys)
+                shoot(2 * i, corners_of(corner, 0), e[1] > 0.0, at, d, cam, view, keys)
             e = depth_in(q, bd, bc, margin)
             if last != 0 and e[0] >= 0.0:
-                hides = (wp.int32(edge[i]) & 2) != 0
-                shoot(2 * i + 1, corners_of(corner, 1), hides, e[1] > 0.0, at, d, cam, view, keys)
+                shoot(2 * i + 1, corners_of(corner, 1), e[1] > 0.0, at, d, cam, view, keys)

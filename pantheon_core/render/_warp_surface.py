@@ -79,8 +79,7 @@ const int to = from + {AHEAD} < last ? from + {AHEAD} : last;
     const float ac0 = c[0] - a[0], ac1 = c[1] - a[1], ac2 = c[2] - a[2];
     const float det = (ab1 * ac2 - ab2 * ac1) * d0 + (ab2 * ac0 - ab0 * ac2) * d1
         + (ab0 * ac1 - ab1 * ac0) * d2;
-    const int edge = (bends[3] >> 24) & (k + 1);
-    const bool solid = hit & (det >= 0.0f) & (edge == 0);
+    const bool solid = hit & (det >= 0.0f);
     // Where the ray meets the plane, as parts of its corners (Moeller and Trumbore 1997).
     const float m0 = d1 * a[2] - d2 * a[1], m1 = d2 * a[0] - d0 * a[2], m2 = d0 * a[1] - d1 * a[0];
     auto part = [](float x) {{ return x > 0.0f ? x : 0.0f; }};

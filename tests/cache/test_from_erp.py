@@ -74,14 +74,6 @@ def test_a_slanted_floor_is_no_depth_edge_and_a_step_is():
     assert torch.equal(cache.edge, crosses)
 
 
-def test_grazing_skins_can_be_removed():
-    stepped = sphere(10.0)
-    stepped[10:20, 10:20] = 1.0
-    kept = cache_from_erp(torch.rand(3, H, W), stepped, everything())
-    cut = cache_from_erp(torch.rand(3, H, W), stepped, everything(), settings=CacheSettings(grazing=0.5))
-    assert len(cut.triangles) == len(kept.triangles) - int(kept.edge.sum())
-
-
 def test_the_camera_places_points_and_sky():
     pose = torch.eye(4)
     pose[:3, :3] = rotation_from_yaw_pitch_roll(*(torch.tensor(a) for a in (math.pi / H * 5, 0.0, 0.0)))
@@ -117,8 +109,8 @@ def test_wrong_arguments_are_refused():
         cache_from_erp(rgb, d[:-1], ok[:-1])
     with pytest.raises(InputError, match="mark them as not valid"):
         cache_from_erp(rgb, d * 0, ok)
-    with pytest.raises(InputError, match="grazing"):
-        CacheSettings(grazing=-0.1)
+    with pytest.raises(InputError, match="edge_rtol"):
+        CacheSettings(edge_rtol=-0.1)
     with pytest.raises(InputError, match="edge_rule"):
         CacheSettings(edge_rule="other")
     with pytest.raises(ConventionError):

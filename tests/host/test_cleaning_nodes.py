@@ -30,7 +30,6 @@ def result(host):
             confidence=0.25,
             sky=True,
             edge_step=0.05,
-            grazing=0.0,
             depth_kind="inverse distance",
             sky_mask=["sky", 0],
         ),

@@ -33,7 +33,6 @@ def prompt(**change):
                 "confidence": 0.25,
                 "sky": True,
                 "edge_step": 0.05,
-                "grazing": 0.0,
                 "depth_kind": "inverse distance",
             },
         },

@@ -58,7 +58,6 @@ PROMPT = {
             "confidence": 0.25,
             "sky": True,
             "edge_step": 0.05,
-            "grazing": 0.0,
             "depth": ["depth", 0],
             "depth_kind": "inverse distance",
         },

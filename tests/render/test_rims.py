@@ -50,13 +50,12 @@ def test_surfaces_end_at_their_pixels_borders_at_every_latitude(near, backend):
 
 
 def test_a_panorama_of_loose_pixels_has_no_gaps(backend):
-    """Only where two near pixels touch at a corner does the skin between them hide a little of the others."""
     generator = torch.Generator().manual_seed(3)
     distance = torch.tensor([NEAR, FAR])[torch.randint(2, (H, 2 * H), generator=generator)]
     rgb = torch.rand((3, H, 2 * H), generator=generator)
     cache = cache_from_erp(rgb, distance, torch.ones(H, 2 * H, dtype=torch.bool))
     frame = render(cache, torch.eye(4), 5 * H, backend=backend)
-    assert frame.coverage.float().mean() > 0.998
+    assert frame.coverage.all()
     # In the middle of a pixel is what it saw, or that continued from beside it: flat, not on the sphere.
     assert (frame.distance[2::5, 2::5] / distance - 1).abs().max() < 0.02
     assert ((frame.distance > 1.9) & (frame.distance < 4.1))[frame.coverage].all()
