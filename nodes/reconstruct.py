@@ -155,6 +155,7 @@ class Build3DCache(io.ComfyNode):
         )
         cloud = read_cloud(point_cloud, point_cloud_axes, scale)
         if cloud is not None:
+            cloud = cloud if sky else dataclasses.replace(cloud, sky=None)
             return cls._finish(_with_skies(cloud, panoramas, sky_mask if sky else None), panoramas, ())
         source = DepthSource(
             backend=backend,

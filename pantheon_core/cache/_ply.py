@@ -1,7 +1,8 @@
 """The cache as a PLY file that other programs open, and point clouds of other programs as caches.
 
 The file holds points, colours, confidence, anchors, the surface, and in comments the anchors' cameras, the
-origin, the scale and the provenance. The sky layer is not in it: PLY has no place for images.
+origin, the scale and the provenance. The sky follows as an element of its own, which other programs skip: the
+pixels of its panorama row by row, and whether an anchor saw sky there.
 
 Source: G. Turk, The PLY Polygon File Format, 1994.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from torch import Tensor
 from ..errors import ConventionError, InputError, MediaError
 from ..files import replacing
 from ._ply_read import Ply, read_ply
-from ._types import PointCache
+from ._types import PointCache, SkyLayer
 
 __all__ = ["load_ply", "save_ply"]
 
@@ -36,8 +38,8 @@ _WIDE = 1e5  # a cloud that reaches this far from its middle is coarser than a c
 def save_ply(cache: PointCache, path: str | Path) -> None:
     """Write a cache as binary little-endian PLY; the file appears whole or not at all.
 
-    Coordinates are float, or double with the origin added where the cache has one. The sky layer and
-    `anchor_pixel_angle` of unknown anchors are not written.
+    Coordinates are float, or double with the origin added where the cache has one. The sky's colours are
+    rounded to 8 bits.
 
     Raises:
         MediaError: the file cannot be written.
@@ -59,11 +61,15 @@ def save_ply(cache: PointCache, path: str | Path) -> None:
         header += ["property uchar edge"]
         faces = np.zeros(len(cache.triangles), [("n", "u1"), ("v", "<i4", 3), ("edge", "u1")])
         faces["n"], faces["v"], faces["edge"] = 3, cache.triangles.cpu().numpy(), cache.edge.cpu().numpy()
+    sky = _sky_array(cache.sky)
+    if len(sky):
+        header += [f"element sky {len(sky)}"]
+        header += [f"property uchar {name}" for name in ("red", "green", "blue", "seen")]
     header += ["end_header", ""]
     try:
         with replacing(path) as partial, partial.open("wb") as file:
             file.write("\n".join(header).encode("ascii"))
-            for table in (vertex, faces):
+            for table in (vertex, faces, sky):
                 for start in range(0, len(table), _BLOCK):
                     file.write(table[start : start + _BLOCK].tobytes())
     except OSError as error:
@@ -80,6 +86,14 @@ def _vertex_array(cache: PointCache) -> tuple[np.ndarray, bool]:
     out["c"], out["confidence"] = cache.colors.cpu().numpy(), cache.confidence.cpu().numpy()
     out["anchor"] = cache.anchor.cpu().numpy()
     return out, wide
+
+
+def _sky_array(sky: SkyLayer | None) -> np.ndarray:
+    """(2 h h, 4) uint8 red, green, blue, seen; no row without a sky."""
+    if sky is None:
+        return np.zeros((0, 4), np.uint8)
+    color = (sky.rgb.cpu().clamp(0, 1) * 255).round().to(torch.uint8)
+    return torch.cat((color, sky.mask[None].cpu().to(torch.uint8))).flatten(1).T.contiguous().numpy()
 
 
 def _comments(cache: PointCache) -> list[str]:
@@ -141,6 +155,7 @@ def load_ply(
             anchor=_column(vertex, "anchor", count, 0, np.dtype(np.int16)),
             triangles=triangles,
             edge=edge,
+            sky=_sky(ply),
             T_world_anchor=torch.tensor(poses, dtype=torch.float32),
             anchor_pixel_angle=None if angle is None else torch.tensor(angle, dtype=torch.float32),
             origin=torch.from_numpy(origin),
@@ -149,6 +164,21 @@ def load_ply(
         )
     except (InputError, ConventionError, TypeError, ValueError) as error:
         raise MediaError(f"path: {path} contradicts itself: {error}") from error
+
+
+def _sky(ply: Ply) -> SkyLayer | None:
+    """Raises InputError or ConventionError where its pixels make no panorama."""
+    pixels = ply.elements.get("sky", {})
+    if not {"red", "green", "blue", "seen"} <= pixels.keys():
+        return None
+    table = torch.from_numpy(np.stack([pixels[name] for name in ("red", "green", "blue", "seen")]))
+    height = math.isqrt(table.shape[1] // 2)
+    if table.shape[1] != 2 * height * height:
+        raise InputError(
+            f"sky: expected the pixels of a panorama twice as wide as high, got {table.shape[1]}"
+        )
+    table = table.view(4, height, 2 * height)
+    return SkyLayer(rgb=table[:3].float() / 255, mask=table[3] > 0)
 
 
 def _blocks(count: int) -> Iterator[slice]:

@@ -152,9 +152,7 @@ def report_walk(walk: Walk, stages: Stages, out: Path) -> str:
 
 def add_walk_arguments(verb: argparse.ArgumentParser, *, frames: int | None, height: int | None) -> None:
     """Everything from the photograph to the video; None takes the model's own frames and height."""
-    verb.add_argument(
-        "photo", type=Path, help=f"{PHOTO_HELP}, or a finished 3D cache (.ply, without its sky)"
-    )
+    verb.add_argument("photo", type=Path, help=f"{PHOTO_HELP}, or a finished 3D cache (.ply)")
     verb.add_argument("--out", type=Path, required=True, metavar="MP4", help="the video to write")
     verb.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_path_arguments(verb, frames=frames)

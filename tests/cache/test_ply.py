@@ -34,6 +34,26 @@ def test_a_cache_comes_back_from_its_file(cache, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.ply"]
 
 
+def test_the_sky_comes_back_to_8_bits(tmp_path):
+    sky = torch.zeros(8, 16, dtype=torch.bool)
+    sky[:4, 2:] = True
+    made = cache_from_erp(torch.rand(3, 8, 16), 1 + torch.rand(8, 16), ~sky, sky=sky)
+    save_ply(made, tmp_path / "a.ply")
+    back = load_ply(tmp_path / "a.ply")
+    same(made, back)
+    assert torch.equal(back.sky.mask, made.sky.mask)
+    assert (back.sky.rgb - made.sky.rgb).abs().max() <= 0.5 / 255 + 1e-6
+    assert load_ply(tmp_path / "a.ply", max_points=10).sky is not None
+
+
+def test_a_sky_that_is_no_panorama_is_refused(tmp_path):
+    header = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"
+    sky = "element sky 3\n" + "".join(f"property uchar {n}\n" for n in ("red", "green", "blue", "seen"))
+    (tmp_path / "a.ply").write_text(header + sky + "end_header\n0 0 1\n" + "1 2 3 1\n" * 3)
+    with pytest.raises(MediaError, match="twice as wide as high"):
+        load_ply(tmp_path / "a.ply")
+
+
 def test_a_far_origin_comes_back(cache, tmp_path):
     far = dataclasses.replace(cache, origin=torch.tensor([4.2e5, -17.0, 5.3e6], dtype=torch.float64))
     save_ply(far, tmp_path / "a.ply")

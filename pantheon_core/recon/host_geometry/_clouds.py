@@ -28,6 +28,8 @@ _TURNS: dict[str, tuple[tuple[float, ...], ...]] = {
 def cloud_as_cache(path: str | Path, *, axes: CloudAxes = "auto", scale: float = 1.0) -> PointCache:
     """A PLY file as a 3D cache, whose world frame is the file's frame in our axes.
 
+    A sky that the file holds is kept where the axes are ours already.
+
     Args:
         path: of the file.
         axes: which way the file's axes point.
@@ -52,6 +54,7 @@ def cloud_as_cache(path: str | Path, *, axes: CloudAxes = "auto", scale: float =
     poses[:, :3, 3] = poses[:, :3, 3] @ turn.T * scale
     return dataclasses.replace(
         cache,
+        sky=cache.sky if axes == "y down" else None,
         points=(cache.points.double() @ turn.T * scale).float(),
         T_world_anchor=poses.float(),
         origin=cache.origin @ turn.T * scale,
