@@ -158,7 +158,7 @@ def main() -> None:
         )
     report = {
         "summary": summary(rows),
-        "clips": rows,
+        "clips": [row | {"scores": known(row["scores"])} for row in rows],
         "settings": {"steps": options.steps, "wide": options.wide},
         "meta": metadata(),
     }
@@ -168,6 +168,14 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
     if options.sheet:
         sheet(pictures, options.sheet)
+
+
+def known(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Scores for JSON: a clip without holes has none in them."""
+    return {
+        way: {key: value if math.isfinite(value) else None for key, value in found.items()}
+        for way, found in scores.items()
+    }
 
 
 def summary(rows: list[dict]) -> dict[str, dict[str, float]]:
