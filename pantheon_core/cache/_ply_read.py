@@ -32,7 +32,8 @@ _TYPES = {
 _FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _LONGEST_HEADER = 1 << 20
 _BLOCK_ROWS, _BLOCK_BYTES = 1 << 17, 1 << 22
-_BYTES_PER_POINT, _BYTES_PER_FACE = 40, 26  # of the cache that is made of them, and of the work on the way
+# of the cache that is made of them, and of the work on the way
+_BYTES_PER_POINT, _BYTES_PER_FACE, _BYTES_PER_SKY_PIXEL = 40, 26, 20
 _MEMORY_SHARE = 0.8
 
 
@@ -81,7 +82,8 @@ def read_ply(path: Path, *, memory_limit: int | None = None, max_points: int | N
                 points, faces = max_points, 0
             # the columns of a text are held beside the cache
             text = sum(8 * e.count * len(e.properties) for e in elements) if order == "" else 0
-            _check_memory(points, faces, text, memory_limit, path)
+            more = text + _BYTES_PER_SKY_PIXEL * counts.get("sky", 0)
+            _check_memory(points, faces, more, memory_limit, path)
             body: _Body
             if order == "":
                 file.seek(start)
