@@ -155,8 +155,8 @@ class Build3DCache(io.ComfyNode):
         )
         cloud = read_cloud(point_cloud, point_cloud_axes, scale)
         if cloud is not None:
-            cloud = cloud if sky else dataclasses.replace(cloud, sky=None)
-            return cls._finish(_with_skies(cloud, panoramas, sky_mask if sky else None), panoramas, ())
+            cloud = _with_skies(cloud, panoramas, sky_mask) if sky else dataclasses.replace(cloud, sky=None)
+            return cls._finish(cloud, panoramas, ())
         source = DepthSource(
             backend=backend,
             weights=weights,
@@ -216,7 +216,7 @@ def _merged(
 def _with_skies(
     cloud: PointCache, panoramas: tuple[PlacedPanorama, ...], sky_mask: Tensor | None
 ) -> PointCache:
-    """A point cloud under the panoramas' skies."""
+    """A point cloud under its own sky and those of the panoramas."""
     from ..pantheon_core.cache import merge_caches
     from ..pantheon_core.recon import ReconSettings
     from ..pantheon_core.recon.given import nothing_measured

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from pantheon_core.cache import cache_from_erp, save_ply
+
 MARK = torch.nn.functional.normalize(torch.tensor([0.6, -0.3, 0.74]), dim=0)
 HALF = torch.tensor([2.0, 1.5, 3.0])
 
@@ -97,6 +99,17 @@ def test_a_point_cloud_by_its_path(build, host):
     points, said = build("cloud", point_cloud="none.ply")
     assert points is None
     assert "none.ply" in said
+
+
+def test_a_point_cloud_of_ours_brings_its_sky(build, host):
+    sky = torch.zeros(8, 16, dtype=torch.bool)
+    sky[:4] = True
+    cache = cache_from_erp(torch.rand(3, 8, 16), torch.ones(8, 16), ~sky, sky=sky)
+    save_ply(cache, host.base / "input" / "own.ply")
+    for wanted in (True, False):
+        points, said = build("own", point_cloud="own.ply", sky=wanted)
+        assert points is not None, said
+        assert said["sky"] is wanted
 
 
 def test_a_mask_of_the_sky_replaces_the_estimate(build):

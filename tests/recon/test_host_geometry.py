@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pantheon_core.cache import save_ply
+from pantheon_core.cache import cache_from_erp, save_ply
 from pantheon_core.errors import ConventionError, InputError, MediaError, ShapeError
 from pantheon_core.geometry import (
     erp_rays,
@@ -271,6 +271,16 @@ def test_clouds_of_other_programs_are_turned(tmp_path: Path, axes: CloudAxes, wr
     assert cloud_as_cache(path, axes=axes, scale=2.0).points.tolist() == [[2, 4, 6]]
     if axes == "y up":
         assert cloud_as_cache(path).points.tolist() == [[1, 2, 3]]
+
+
+def test_a_clouds_sky_stays_where_its_axes_do(tmp_path: Path) -> None:
+    sky = torch.zeros(8, 16, dtype=torch.bool)
+    sky[:4] = True
+    save_ply(cache_from_erp(torch.rand(3, 8, 16), torch.ones(8, 16), ~sky, sky=sky), tmp_path / "own.ply")
+    kept = cloud_as_cache(tmp_path / "own.ply", scale=2.0).sky
+    assert kept is not None
+    assert torch.equal(kept.mask, sky)
+    assert cloud_as_cache(tmp_path / "own.ply", axes="y up").sky is None
 
 
 def test_our_own_clouds_stay_as_they_are(tmp_path: Path) -> None:
