@@ -170,9 +170,9 @@ def _shares(frame: RenderedFrame) -> tuple[float, float, float]:
     row = (torch.arange(height, device=frame.coverage.device) + 0.5) / height
     weight = torch.sin(row * math.pi)[:, None].expand(frame.coverage.shape)
     solid = frame.coverage & (frame.distance > 0)
-    total = weight.sum()
-    scene, covered = (float((weight * mask).sum() / total) for mask in (solid, frame.coverage))
-    return scene, covered - scene, 1 - covered
+    kinds = (solid, frame.coverage & ~solid, ~frame.coverage)
+    scene, sky, unknown = (float((weight * mask).sum() / weight.sum()) for mask in kinds)
+    return scene, sky, unknown
 
 
 def _floor(cache: PointCache, T_world_cam: Tensor) -> str:

@@ -91,6 +91,14 @@ def test_confidence_looks_the_same_from_the_panorama_and_beside_it(report):
     assert found.picture[:, rows, columns].std() > 0.1
 
 
+def test_where_all_is_known_nothing_is_unknown():
+    sky = torch.zeros(H, 2 * H, dtype=torch.bool)
+    sky[: H // 3] = True
+    found = cache_report(cache_from_erp(picture(), room(), ~sky, sky=sky), torch.eye(4))
+    assert found.unknown == 0
+    assert found.sky > 0.2
+
+
 def test_what_is_doubtful_is_said():
     confidence, near = torch.full((H, 2 * H), 0.3), room()
     near[56:] = 0.05
